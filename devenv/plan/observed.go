@@ -1,0 +1,50 @@
+package plan
+
+// Observed is what is, read without writing.
+type Observed struct {
+	Cluster ClusterState
+	Engine  map[string]bool   // image references that the engine holds, of those in Desired.Images
+	Live    map[ID]Live       // what the cluster says of every object in Desired; nil where there is no cluster
+	Hooks   map[ID]string     // hash of every hook of Desired whose last run succeeded
+	Sources map[string]bool   // deploy sources that were deployed to their end before: the next deployment is an upgrade
+	Applied map[ID]AppliedRef // everything that the inventory says devenv applied to this environment
+}
+
+// Status of a cluster.
+type Status string
+
+// The statuses. A broken cluster never reaches a plan: reading it is an error that says how to recreate it.
+const (
+	Absent  Status = "absent"
+	Stopped Status = "stopped"
+	Running Status = "running"
+)
+
+// ClusterState is what is known of the cluster.
+type ClusterState struct {
+	Status Status
+	Nodes  []Node // where running
+}
+
+// Node is a node of a running cluster.
+type Node struct {
+	Name   string
+	Images map[string]bool // which of Desired.Images the node holds, by reference
+}
+
+// Live is what the cluster says of one object.
+type Live struct {
+	Exists  bool
+	Hash    string // Object.Hash that devenv applied last; empty if devenv never did
+	Drift   string // how it was changed in the cluster since ("spec.replicas changed by kubectl"); empty if it was not
+	Ready   bool   // kstatus says Current (true for kinds whose readiness means nothing)
+	Message string // why it is not ready: "1 of 2 replicas ready"
+	// Images of its pod template, to tell "image changed" from "changed" in a cause. Nil where not known.
+	Images []string
+}
+
+// AppliedRef is an entry of the inventory.
+type AppliedRef struct {
+	Source string
+	UID    string // of the object that devenv created; a different live UID means that it is somebody else's
+}
