@@ -1,0 +1,318 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Compute says what to do so that what is observed becomes what is desired. It is deterministic: equal arguments give
+// equal plans, and a desired state that is already there gives an empty one.
+//
+// The order it guarantees: an image is built before it is loaded, and loaded before anything that uses it is applied; the
+// cluster is there before anything is loaded or applied; a source is complete and ready before the next one begins; inside
+// a source come namespaces and definitions, hooks that run before, configuration, workloads, and hooks that run after;
+// what is no longer declared goes last.
+func Compute(d Desired, o Observed) Plan {
+	b := builder{observed: o, loads: map[string]int{}}
+	b.cluster(d.Cluster)
+	b.images(d)
+	for _, s := range d.Sources {
+		b.source(s)
+	}
+	b.prune(d.Sources)
+	return Plan{Steps: b.steps}
+}
+
+type builder struct {
+	observed Observed
+	steps    []Step
+	ready    []int          // the steps after which the cluster can be used; empty if it can be already
+	loads    map[string]int // by image reference: the step after which it is on every node
+	barrier  []int          // the steps that end the previous source
+}
+
+// add numbers s, and puts its needs in order.
+func (b *builder) add(s Step, needs ...[]int) int {
+	s.Number = len(b.steps) + 1
+	s.Needs = union(needs...)
+	b.steps = append(b.steps, s)
+	return s.Number
+}
+
+func union(sets ...[]int) []int {
+	all := slices.Concat(sets...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (b *builder) cluster(c Cluster) {
+	step := Step{Subject: "cluster " + c.Name, Cluster: &c}
+	switch b.observed.Cluster.Status {
+	case Absent:
+		step.Action, step.Cause = Create, "does not exist"
+	case Stopped:
+		step.Action, step.Cause = Start, "is stopped"
+	default:
+		return
+	}
+	b.ready = []int{b.add(step)}
+}
+
+func (b *builder) images(d Desired) {
+	for _, image := range d.Images {
+		lacking := b.lacking(d.Cluster, image.Ref)
+		if len(lacking) == 0 {
+			continue
+		}
+		var built []int
+		if image.Service != "" && !b.observed.Engine[image.Ref] {
+			cause := image.Cause
+			if cause == "" {
+				cause = "not built yet"
+			}
+			built = []int{b.add(Step{Action: Build, Subject: "image " + image.Short(), Cause: cause, Image: &image})}
+		}
+		b.loads[image.Ref] = b.add(Step{
+			Action: Load, Subject: nodes(lacking), Cause: lackingCause(lacking), Image: &image, Nodes: lacking,
+		}, b.ready, built)
+	}
+}
+
+// lacking names the nodes on which the image is not. Nodes of a cluster that does not run yet count as lacking, because what they
+// hold cannot be asked.
+func (b *builder) lacking(c Cluster, ref string) []string {
+	if b.observed.Cluster.Status != Running {
+		return c.Nodes
+	}
+	var lacking []string
+	for _, n := range b.observed.Cluster.Nodes {
+		if !n.Images[ref] {
+			lacking = append(lacking, n.Name)
+		}
+	}
+	return lacking
+}
+
+func nodes(names []string) string {
+	if len(names) == 1 {
+		return "node " + names[0]
+	}
+	return "nodes " + strings.Join(names, " ")
+}
+
+func lackingCause(names []string) string {
+	if len(names) == 1 {
+		return "not on the node"
+	}
+	return "not on the nodes"
+}
+
+// source plans one deploy source. Each of its groups waits for the group before it; barrier carries that on.
+func (b *builder) source(s Source) {
+	first := union(b.ready, b.barrier)
+	var ends []int // steps of this source that a following source waits for
+
+	// apply plans an object and returns the step after which it may be relied on, or 0 if it is there and ready.
+	apply := func(o Object, needs []int) int {
+		live := b.observed.Live[o.ID]
+		step := Step{Source: s.Name, Subject: o.ID.String(), Object: &o}
+		last := 0
+		if cause := changed(o, live); cause != "" {
+			step.Action, step.Cause = Apply, cause
+			last = b.add(step, needs, b.loaded(o.Images))
+			needs = []int{last}
+			live.Ready, live.Message = false, "was applied"
+		}
+		if o.Waits && !live.Ready {
+			step.Action, step.Cause = Await, live.Message
+			last = b.add(step, needs)
+		}
+		if last != 0 {
+			ends = append(ends, last)
+		}
+		return last
+	}
+
+	definitions, rest := split(s.Objects, func(o Object) bool { return isDefinition(o.ID) })
+	before := first
+	for _, o := range definitions {
+		if n := apply(o, first); n != 0 {
+			before = union(before, []int{n})
+		}
+	}
+	before, hookEnds := b.hooks(s, "pre", before)
+	ends = append(ends, hookEnds...)
+
+	// A pod that starts before its configuration exists only fails and waits, so pods come after what they may refer to.
+	pods, config := split(rest, func(o Object) bool { return len(o.Images) > 0 })
+	configured := before
+	var later []Object
+	for _, o := range config {
+		if refersToPods(o.ID) {
+			later = append(later, o)
+			continue
+		}
+		if n := apply(o, before); n != 0 {
+			configured = union(configured, []int{n})
+		}
+	}
+	for _, o := range pods {
+		apply(o, configured)
+	}
+	for _, o := range later {
+		apply(o, configured)
+	}
+
+	_, hookEnds = b.hooks(s, "post", union(before, ends))
+	ends = append(ends, hookEnds...)
+	if len(ends) > 0 {
+		b.barrier = b.sinks(union(b.barrier, ends))
+	}
+}
+
+// sinks drops the steps that another of them already waits for, so that what a plan prints stays short.
+func (b *builder) sinks(steps []int) []int {
+	needed := map[int]bool{}
+	for _, n := range steps {
+		for _, m := range b.steps[n-1].Needs {
+			needed[m] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(steps), func(n int) bool { return needed[n] })
+}
+
+// hooks plans the hooks of a source that run before ("pre") or after ("post") everything else, each after the one before it.
+//
+// A hook runs when it has not yet succeeded as it is declared now. Helm runs every hook at each upgrade;
+// devenv upgrades at every saved file, so a hook whose declaration and image are as they were when it last succeeded is
+// not run again.
+func (b *builder) hooks(s Source, when string, needs []int) (after, ran []int) {
+	moment := when + "-install"
+	if b.observed.Sources[s.Name] {
+		moment = when + "-upgrade"
+	}
+	var due []Hook
+	for _, h := range s.Hooks {
+		if slices.Contains(h.Events, moment) && b.observed.Hooks[h.ID] != h.Hash {
+			due = append(due, h)
+		}
+	}
+	slices.SortStableFunc(due, func(x, y Hook) int { return cmp.Compare(x.Weight, y.Weight) })
+	for _, h := range due {
+		cause := moment + " hook changed"
+		if b.observed.Hooks[h.ID] == "" {
+			cause = moment + " hook has not run yet"
+		}
+		n := b.add(Step{Action: Run, Source: s.Name, Subject: "hook " + h.ID.String(), Cause: cause, Hook: &h}, needs, b.loaded(h.Images))
+		needs = []int{n}
+		ran = append(ran, n)
+	}
+	return needs, ran
+}
+
+func (b *builder) loaded(images []string) []int {
+	var steps []int
+	for _, ref := range images {
+		if n, ok := b.loads[ref]; ok {
+			steps = append(steps, n)
+		}
+	}
+	return steps
+}
+
+// prune removes what devenv applied once and is declared no more. Data, and what other things may live in, stays.
+func (b *builder) prune(sources []Source) {
+	declared := map[ID]bool{}
+	for _, s := range sources {
+		for _, o := range s.Objects {
+			declared[o.ID] = true
+		}
+		for _, h := range s.Hooks {
+			declared[h.ID] = true
+		}
+	}
+	var gone []ID
+	for id := range b.observed.Applied {
+		if !declared[id] && !Keeps(id) {
+			gone = append(gone, id)
+		}
+	}
+	slices.SortFunc(gone, func(x, y ID) int { return cmp.Compare(x.String(), y.String()) })
+	needs := union(b.ready, b.barrier)
+	for _, id := range gone {
+		b.add(Step{Action: Delete, Source: b.observed.Applied[id].Source, Subject: id.String(), Cause: "no longer declared", ID: &id}, needs)
+	}
+}
+
+// Keeps says whether an object outlives its declaration, because data or other people's objects go with it.
+func Keeps(id ID) bool {
+	switch id.Kind {
+	case "PersistentVolumeClaim", "PersistentVolume", "Namespace", "CustomResourceDefinition":
+		return true
+	}
+	return false
+}
+
+func isDefinition(id ID) bool {
+	return id.Kind == "Namespace" || id.Kind == "CustomResourceDefinition"
+}
+
+// refersToPods says whether an object only makes sense once the workloads that it names exist. Everything else without a pod
+// template may be referred to by pods.
+func refersToPods(id ID) bool {
+	switch id.Kind {
+	case "HorizontalPodAutoscaler", "APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
+		return true
+	}
+	return false
+}
+
+// changed is the cause for which an object must be applied, or "" if it need not be.
+func changed(o Object, live Live) string {
+	switch {
+	case !live.Exists:
+		return "does not exist"
+	case live.Hash == "":
+		return "exists, but devenv has not applied it yet"
+	case live.Hash != o.Hash && live.Images != nil && !slices.Equal(live.Images, o.Images):
+		return "image changed"
+	case live.Hash != o.Hash:
+		return "declaration changed"
+	case live.Drift != "":
+		return fmt.Sprintf("changed in the cluster: %s", live.Drift)
+	}
+	return ""
+}
+
+func split[T any](all []T, first func(T) bool) (yes, no []T) {
+	for _, x := range all {
+		if first(x) {
+			yes = append(yes, x)
+		} else {
+			no = append(no, x)
+		}
+	}
+	return yes, no
+}
+
+// Infrastructure is the part of a plan that needs no rendering: cluster, builds and loads. It is what can run before a new
+// cluster has said which APIs it has.
+func (p Plan) Infrastructure() Plan {
+	keep := map[int]int{}
+	var steps []Step
+	for _, s := range p.Steps {
+		switch s.Action {
+		case Create, Start, Build, Load:
+			keep[s.Number] = len(steps) + 1
+			needs := make([]int, len(s.Needs))
+			for i, n := range s.Needs {
+				needs[i] = keep[n]
+			}
+			s.Number, s.Needs = len(steps)+1, needs
+			steps = append(steps, s)
+		}
+	}
+	return Plan{Steps: steps}
+}
