@@ -25,8 +25,8 @@ func (f SinkFunc) Emit(e Event) { f(e) }
 // Discard takes events and does nothing.
 var Discard Sink = SinkFunc(func(Event) {})
 
-// PlanComputed says what is going to be done, before it is done. Phase 1 creates the cluster and images where there is no cluster
-// yet; what follows is planned again with what the new cluster says of itself.
+// PlanComputed says what is going to be done, before it is done. Where there is no cluster yet, what creates it and the images comes
+// first; the rest is planned again with what the new cluster says of itself.
 type PlanComputed struct {
 	Plan plan.Plan `json:"-"`
 	// Text is the plan's text form.

@@ -76,3 +76,43 @@ func (s Step) String() string {
 	}
 	return fmt.Sprintf("[%s] -> #%d %s, %s, %s", strings.Join(needs, " "), s.Number, s.Subject, what, s.Cause)
 }
+
+// verb holds what an action is called while it runs, and when it is done.
+var verb = map[Action][2]string{
+	Create: {"creating", "created"},
+	Start:  {"starting", "started"},
+	Build:  {"building", "built"},
+	Load:   {"loading", "loaded"},
+	Apply:  {"applying", "applied"},
+	Run:    {"running", "completed"},
+	Await:  {"waiting for", "ready"},
+	Delete: {"deleting", "deleted"},
+}
+
+// Doing is the step while it runs, as a user reads it: "building image grades:devenv-3f2a9c".
+func (s Step) Doing() string { return verb[s.Action][0] + " " + s.thing() }
+
+// Done is the step when it has succeeded: "image grades:devenv-3f2a9c built".
+func (s Step) Done() string {
+	done := s.thing() + " " + verb[s.Action][1]
+	if s.Action == Load {
+		done += " onto " + Count(len(s.Nodes), "node")
+	}
+	return done
+}
+
+// thing is what a step is about. A Load acts on nodes, but is about an image.
+func (s Step) thing() string {
+	if s.Action == Load {
+		return "image " + s.Image.Short()
+	}
+	return s.Subject
+}
+
+// Count is a number with its noun: 1 node, 3 nodes.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
