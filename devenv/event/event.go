@@ -31,6 +31,8 @@ type PlanComputed struct {
 	Plan plan.Plan `json:"-"`
 	// Text is the plan's text form.
 	Text string `json:"plan"`
+	// DryRun says that nothing of it will be done: it answers `devenv plan`.
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // StepStarted, and the three that follow, report one step of a plan.
