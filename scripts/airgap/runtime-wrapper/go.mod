@@ -1,0 +1,3 @@
+module github.com/devenv-run/devenv/scripts/airgap/runtime-wrapper
+
+go 1.26
