@@ -1,0 +1,31 @@
+# The two commands that matter: `make demo` shows devenv at work, `make test` proves it. Both set the machine up first.
+
+.PHONY: build setup demo demo-stop test unit e2e lint bench clean
+
+build:
+	CGO_ENABLED=0 go build -buildvcs=auto -trimpath -ldflags="-s -w" -o bin/devenv ./cmd/devenv
+
+setup:
+	scripts/setup
+
+demo: setup build
+	scripts/demo up
+
+demo-stop:
+	scripts/demo stop
+
+# Everything: static checks, unit tests under the race detector, and the scenarios on a real cluster.
+test: lint unit e2e
+
+lint:
+	scripts/lint
+
+unit:
+	go test -race ./...
+
+# Scenarios run one after the other, because they measure and because a laptop has room for one cluster.
+e2e: setup build
+	DEVENV_E2E=1 go test -count=1 -timeout 60m -v ./devenv/e2e/
+
+clean:
+	rm -rf bin

@@ -1,0 +1,392 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// world is one environment of the sample app and the means to look at it.
+type world struct {
+	dir     string // the copy of sample-app
+	env     string // --env
+	profile string // --profile; may be empty
+	binary  string
+	asker   string
+}
+
+func (w *world) cluster() string      { return "devenv-academy-" + w.env }
+func (w *world) controlPlane() string { return w.cluster() + "-control-plane" }
+
+// newWorld copies the sample app, and removes what an earlier run may have left.
+func newWorld(t *testing.T, env, profile string) *world {
+	t.Helper()
+	if os.Getenv("DEVENV_E2E") != "1" {
+		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{dir: t.TempDir(), env: env, profile: profile, binary: filepath.Join(root, "bin", "devenv")}
+	if err := os.CopyFS(w.dir, os.DirFS(filepath.Join(root, "sample-app"))); err != nil {
+		t.Fatal(err)
+	}
+	w.asker = filepath.Join(t.TempDir(), "asker")
+	build := exec.Command("go", "build", "-o", w.asker, "./asker")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w.devenv(t, "down", "--cluster").must(t, 0)
+	t.Cleanup(func() {
+		if t.Failed() {
+			w.keepTraces(t)
+		}
+		w.devenv(t, "down", "--cluster")
+	})
+	return w
+}
+
+// event is one line of -o json.
+type event struct {
+	Type     string
+	Time     time.Time
+	Text     string
+	Plan     string
+	Detail   string
+	OK       bool
+	ExitCode int
+	Steps    json.RawMessage // a number in result, a list in plan.computed
+	TookMs   int64
+	Step     json.RawMessage
+	Errors   []struct{ Message, Where, Cause, Detail, Next string }
+	Cluster  struct {
+		Nodes []struct {
+			Name  string
+			Ready bool
+		}
+	}
+	Services []struct {
+		Name    string
+		Current bool
+		Pods    []struct {
+			Name, Node, Phase string
+			Ready             bool
+		}
+	}
+}
+
+// run is one command that has ended.
+type run struct {
+	args   []string
+	exit   int
+	took   time.Duration
+	events []event
+	stderr string
+	stdout string
+}
+
+func (w *world) args(args ...string) []string {
+	all := append(slices.Clone(args), "--env", w.env, "-f", filepath.Join(w.dir, "devenv.yaml"), "-o", "json")
+	if args[0] == "logs" || args[0] == "completion" {
+		all[len(args)+2] = "--file"
+	}
+	if w.profile != "" {
+		all = append(all, "--profile", w.profile)
+	}
+	return all
+}
+
+// start begins a devenv command in a process group of its own.
+func (w *world) start(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
+	cmd := exec.CommandContext(ctx, w.binary, w.args(args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Dir = w.dir
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	return cmd, &stdout, &stderr
+}
+
+// devenv runs a command to its end.
+func (w *world) devenv(t *testing.T, args ...string) run {
+	t.Helper()
+	cmd, stdout, stderr := w.start(context.Background(), args...)
+	began := time.Now()
+	err := cmd.Run()
+	return finished(t, args, err, time.Since(began), stdout, stderr)
+}
+
+func finished(t *testing.T, args []string, err error, took time.Duration, stdout, stderr *bytes.Buffer) run {
+	t.Helper()
+	r := run{args: args, took: took, stderr: stderr.String(), stdout: stdout.String()}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		r.exit = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(stdout.Bytes()))
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			t.Errorf("devenv %s printed a line that is no event: %q: %v", strings.Join(args, " "), lines.Text(), err)
+		}
+		r.events = append(r.events, e)
+	}
+	t.Logf("devenv %s: exit %d after %.2f s", strings.Join(args, " "), r.exit, took.Seconds())
+	return r
+}
+
+// must ends the test unless the command ended with the given exit code.
+func (r run) must(t *testing.T, exit int) run {
+	t.Helper()
+	if r.exit != exit {
+		t.Fatalf("devenv %s: exit code %d, want %d\n%s\n%s", strings.Join(r.args, " "), r.exit, exit, r.summary(), r.stderr)
+	}
+	last := r.result()
+	if last.Type != "result" || last.ExitCode != exit || last.OK != (exit == 0) {
+		t.Fatalf("the last event does not say exit %d: %+v", exit, last)
+	}
+	return r
+}
+
+func (r run) result() event {
+	if len(r.events) == 0 {
+		return event{}
+	}
+	return r.events[len(r.events)-1]
+}
+
+// steps is the number of steps that the result reports.
+func (r run) steps(t *testing.T) int {
+	t.Helper()
+	var n int
+	if err := json.Unmarshal(r.result().Steps, &n); err != nil {
+		t.Fatalf("no number of steps in the result: %v", err)
+	}
+	return n
+}
+
+// subjects lists what events of a type were about, such as "image.built" → the subjects of the build steps.
+func (r run) subjects(eventType string) []string {
+	var all []string
+	for _, e := range r.events {
+		if e.Type == eventType {
+			var step struct{ Subject, Service string }
+			_ = json.Unmarshal(e.Step, &step) // events without a step have no subject
+			if step.Service != "" {
+				all = append(all, step.Service)
+			} else {
+				all = append(all, step.Subject)
+			}
+		}
+	}
+	return all
+}
+
+// failure is all that the failed steps and the result say.
+func (r run) failure() string {
+	var b strings.Builder
+	for _, e := range r.result().Errors {
+		fmt.Fprintf(&b, "%s\n%s\nnext: %s\n", e.Message, e.Detail, e.Next)
+	}
+	return b.String()
+}
+
+// summary is what happened, for the log of a failed test.
+func (r run) summary() string {
+	var b strings.Builder
+	for _, e := range r.events {
+		if e.Type != "step.progress" {
+			fmt.Fprintf(&b, "  %s %s %s%s%s\n", e.Time.Format("15:04:05.000"), e.Type, e.Text, e.Plan, e.Step)
+		}
+	}
+	return b.String() + r.failure()
+}
+
+// kubectl asks the cluster through the control-plane node, with nothing of devenv in between.
+func (w *world) kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := w.tryKubectl(args...)
+	if err != nil {
+		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (w *world) tryKubectl(args ...string) (string, error) {
+	all := append([]string{"exec", w.controlPlane(), "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf"}, args...)
+	out, err := exec.Command("docker", all...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// edit replaces text in a file of the copy.
+func (w *world) edit(t *testing.T, file, old, replacement string) {
+	t.Helper()
+	path := filepath.Join(w.dir, file)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(data, []byte(old)) {
+		t.Fatalf("%s does not contain %q", file, old)
+	}
+	if err := os.WriteFile(path, bytes.Replace(data, []byte(old), []byte(replacement), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until check returns nil.
+func eventually(t *testing.T, limit time.Duration, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v: %v", what, limit, err)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// asking keeps asking a Service of the cluster until the returned function is called, which gives the report.
+func (w *world) asking(t *testing.T, service, port, path string, clients int) func() report {
+	t.Helper()
+	address := w.kubectl(t, "-n", "academy", "get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
+	if out, err := exec.Command("docker", "cp", w.asker, w.controlPlane()+":/asker").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command("docker", "exec", "-i", w.controlPlane(), "/asker", "-clients", fmt.Sprint(clients),
+		"-url", "http://"+net.JoinHostPort(address, port)+path)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() report {
+		t.Helper()
+		stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("asker: %v\n%s", err, stderr.String())
+		}
+		var r report
+		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("asked %s %d times: %d failed, slowest answer %.0f ms", service, r.Requests, r.Failed, r.Slowest)
+		return r
+	}
+}
+
+// report mirrors what asker prints.
+type report struct {
+	Requests int
+	Failed   int
+	Errors   map[string]int
+	Slowest  float64 `json:"slowestMs"`
+	Bodies   map[string]int
+}
+
+// answers says whether any answer contained text.
+func (r report) answers(text string) bool {
+	for body := range r.Bodies {
+		if strings.Contains(body, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwarding opens the declared ports on this machine until the test ends. Ports that are taken make it fail loudly.
+func (w *world) forwarding(t *testing.T, services ...string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd, stdout, stderr := w.start(ctx, append([]string{"forward"}, services...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	eventually(t, 30*time.Second, "devenv forward opens http://127.0.0.1:8080", func() error {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("devenv forward ended: %v\n%s%s", err, stdout, stderr)
+		default:
+		}
+		answer, err := http.Get("http://127.0.0.1:8080/")
+		if err == nil {
+			io.Copy(io.Discard, answer.Body)
+			answer.Body.Close()
+		}
+		return err
+	})
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// smoke runs the sample app's own smoke test, as production's pipeline does.
+func (w *world) smoke(t *testing.T, env ...string) {
+	t.Helper()
+	stop := w.forwarding(t, "web")
+	defer stop()
+	cmd := exec.Command("./scripts/smoke.sh")
+	cmd.Dir = w.dir
+	cmd.Env = append(os.Environ(), append([]string{"BASE_URL=http://127.0.0.1:8080"}, env...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("smoke test: %v\n%s", err, out)
+	}
+}
+
+// keepTraces writes what explains a failure into DEVENV_E2E_ARTIFACTS.
+func (w *world) keepTraces(t *testing.T) {
+	dir := os.Getenv("DEVENV_E2E_ARTIFACTS")
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	file := filepath.Join(dir, fmt.Sprintf("devenv-%s-%d.txt", strings.ReplaceAll(t.Name(), "/", "-"), time.Now().Unix()))
+	var b strings.Builder
+	for _, args := range [][]string{
+		{"get", "all,pvc,events", "-A", "-o", "wide"},
+		{"describe", "pods", "-n", "academy"},
+	} {
+		out, err := w.tryKubectl(args...)
+		fmt.Fprintf(&b, "# kubectl %s (%v)\n%s\n\n", strings.Join(args, " "), err, out)
+	}
+	logs, _, _ := w.start(context.Background(), "logs", "--tail", "100")
+	logs.Stdout, logs.Stderr = nil, nil
+	out, _ := logs.CombinedOutput()
+	b.WriteString("# logs\n" + string(out))
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Logf("no traces: %v", err)
+		return
+	}
+	t.Logf("traces of the failure: %s", file)
+}

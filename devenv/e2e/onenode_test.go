@@ -1,0 +1,254 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOneNode is a developer's day with the sample app on one node. Each step builds on the one before it.
+func TestOneNode(t *testing.T) {
+	w := newWorld(t, "e2e", "")
+	step := func(name string, f func(t *testing.T)) {
+		t.Helper()
+		if !t.Run(name, f) {
+			t.FailNow()
+		}
+	}
+
+	step("plan on an empty machine says what up will do, and changes nothing", func(t *testing.T) {
+		r := w.devenv(t, "plan").must(t, 0)
+		if n := r.steps(t); n < 20 {
+			t.Errorf("%d steps planned\n%s", n, r.summary())
+		}
+		if nodes := containers(t, w.cluster()); len(nodes) != 0 {
+			t.Errorf("plan made %v", nodes)
+		}
+	})
+
+	step("fresh up makes the platform ready, and the smoke test passes through every part", func(t *testing.T) {
+		w.devenv(t, "up").must(t, 0)
+		w.smoke(t)
+	})
+
+	step("up again executes no step", func(t *testing.T) {
+		r := w.devenv(t, "up").must(t, 0)
+		if n := r.steps(t); n != 0 {
+			t.Errorf("%d steps\n%s", n, r.summary())
+		}
+		if ms := r.result().TookMs; ms >= 1000 {
+			t.Errorf("took %d ms, want less than a second", ms)
+		}
+	})
+
+	step("status shows every service current, with its pods", func(t *testing.T) {
+		r := w.devenv(t, "status").must(t, 0)
+		i := slices.IndexFunc(r.events, func(e event) bool { return e.Type == "status" })
+		if i < 0 {
+			t.Fatalf("no status\n%s", r.summary())
+		}
+		for _, s := range r.events[i].Services {
+			if !s.Current || len(s.Pods) < 2 {
+				t.Errorf("%+v", s)
+			}
+		}
+	})
+
+	step("logs merge the containers of a service", func(t *testing.T) {
+		r := w.devenv(t, "logs", "web", "--tail", "5").must(t, 0)
+		if !strings.Contains(r.stdout, `"container":"php-fpm"`) && !strings.Contains(r.stdout, `"container":"php"`) {
+			t.Errorf("no line of PHP:\n%s", r.stdout)
+		}
+	})
+
+	step("an edit rolls out its service only, and no request fails meanwhile", func(t *testing.T) {
+		stop := w.asking(t, "recommender", "8080", "/version", 4)
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "1.4.2"`, `VERSION = "edited"`)
+		r := w.devenv(t, "up").must(t, 0)
+		report := stop()
+		if built := r.subjects("image.built"); !slices.Equal(built, []string{"recommender"}) {
+			t.Errorf("built %v", built)
+		}
+		if loaded := r.subjects("image.loaded"); !slices.Equal(loaded, []string{"recommender"}) {
+			t.Errorf("loaded %v", loaded)
+		}
+		if applied := r.subjects("object.applied"); !slices.Equal(applied, []string{"Deployment/academy/recommender"}) {
+			t.Errorf("applied %v", applied)
+		}
+		if !strings.Contains(r.summary(), "services/recommender/academy_recommender/__init__.py changed") {
+			t.Errorf("the cause is not named:\n%s", r.summary())
+		}
+		if report.Failed > 0 || report.Requests < 100 {
+			t.Errorf("%d of %d requests failed: %v", report.Failed, report.Requests, report.Errors)
+		}
+		if !report.answers("1.4.2") || !report.answers("edited") {
+			t.Errorf("answers: %v, want those of the old and of the new version", report.Bodies)
+		}
+	})
+
+	step("data in PostgreSQL survives its pod and its node", func(t *testing.T) {
+		student := fmt.Sprintf("Survivor %d", time.Now().Unix())
+		w.smoke(t, "STUDENT="+student)
+		count := func() (string, error) {
+			return w.tryKubectl("-n", "academy", "exec", "postgres-0", "--", "psql", "-U", "academy", "-d", "academy", "-tA", "-c",
+				"select count(*) from enrolments where student = '"+student+"'")
+		}
+		found := func() error {
+			n, err := count()
+			if err == nil && n == "0" {
+				return errors.New("the enrolment is gone")
+			}
+			if err != nil {
+				return fmt.Errorf("%w: %s", err, n)
+			}
+			return nil
+		}
+		eventually(t, 10*time.Second, "the enrolment is in the database", found)
+		w.kubectl(t, "-n", "academy", "delete", "pod", "postgres-0")
+		w.devenv(t, "up").must(t, 0)
+		eventually(t, 30*time.Second, "the enrolment survives the pod", found)
+
+		if out, err := exec.Command("docker", "restart", w.controlPlane()).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		w.devenv(t, "up").must(t, 0)
+		eventually(t, 90*time.Second, "the enrolment survives the node", found)
+		w.smoke(t)
+	})
+
+	step("a stopped cluster is started", func(t *testing.T) {
+		if out, err := exec.Command("docker", "stop", w.controlPlane()).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		r := w.devenv(t, "up").must(t, 0)
+		if started := r.subjects("cluster.started"); len(started) != 1 {
+			t.Errorf("started %v\n%s", started, r.summary())
+		}
+		w.smoke(t)
+	})
+
+	step("a build error ends with 4 and the compiler's lines, and the old version serves", func(t *testing.T) {
+		stop := w.asking(t, "grades", "8080", "/version", 2)
+		broken := filepath.Join(w.dir, "services/grades/cmd/grades/broken.go")
+		if err := os.WriteFile(broken, []byte("package main\n\nvar x int = \"text\"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := w.devenv(t, "up").must(t, 4)
+		for _, want := range []string{"broken.go:3", "grades"} {
+			if !strings.Contains(r.failure(), want) {
+				t.Errorf("the error does not say %q:\n%s", want, r.failure())
+			}
+		}
+		if report := stop(); report.Failed > 0 {
+			t.Errorf("%d requests failed: %v", report.Failed, report.Errors)
+		}
+		if err := os.Remove(broken); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.devenv(t, "up").must(t, 0).steps(t); n != 0 {
+			t.Errorf("%d steps after the error was taken back, want none", n)
+		}
+	})
+
+	step("a version that crashes ends with 5 and its log, and the old version serves", func(t *testing.T) {
+		stop := w.asking(t, "recommender", "8080", "/version", 2)
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "edited"`,
+			"VERSION = \"edited\"\nraise SystemExit(\"broken on purpose\")")
+		r := w.devenv(t, "up").must(t, 5)
+		for _, want := range []string{"Deployment/academy/recommender", "broken on purpose"} {
+			if !strings.Contains(r.failure(), want) {
+				t.Errorf("the error does not say %q:\n%s", want, r.failure())
+			}
+		}
+		if report := stop(); report.Failed > 0 || report.answers("broken") {
+			t.Errorf("%d of %d requests failed: %v", report.Failed, report.Requests, report.Errors)
+		}
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", "raise SystemExit(\"broken on purpose\")", "")
+		w.devenv(t, "up").must(t, 0)
+	})
+
+	step("what somebody changes in the cluster is put back, and said", func(t *testing.T) {
+		w.kubectl(t, "-n", "academy", "scale", "deployment", "recommender", "--replicas", "1")
+		r := w.devenv(t, "up").must(t, 0)
+		if applied := r.subjects("object.applied"); !slices.Equal(applied, []string{"Deployment/academy/recommender"}) {
+			t.Errorf("applied %v\n%s", applied, r.summary())
+		}
+		if !strings.Contains(r.summary(), "replicas") {
+			t.Errorf("the cause does not name the field:\n%s", r.summary())
+		}
+	})
+
+	step("load makes the autoscaler add a pod, and it goes again", func(t *testing.T) {
+		replicas := func() string {
+			return w.kubectl(t, "-n", "academy", "get", "deployment", "grades", "-o", "jsonpath={.spec.replicas}")
+		}
+		eventually(t, 2*time.Minute, "the autoscaler knows the load", func() error {
+			if out := w.kubectl(t, "-n", "academy", "get", "hpa", "grades", "-o", "jsonpath={.status.currentMetrics}"); !strings.Contains(out, "averageUtilization") {
+				return errors.New("no metrics yet: " + out)
+			}
+			return nil
+		})
+		stop := w.asking(t, "grades", "8080", "/v1/report?terms=20000", 4)
+		eventually(t, 2*time.Minute, "a pod is added", func() error {
+			if n := replicas(); n == "2" {
+				return errors.New("2 replicas")
+			}
+			return nil
+		})
+		stop()
+		// The autoscaler owns the number of pods: up has nothing to say about it.
+		if n := w.devenv(t, "up").must(t, 0); len(n.subjects("object.applied")) != 0 {
+			t.Errorf("up works against the autoscaler:\n%s", n.summary())
+		}
+		eventually(t, 4*time.Minute, "the pod goes again", func() error {
+			if n := replicas(); n != "2" {
+				return fmt.Errorf("%s replicas", n)
+			}
+			return nil
+		})
+	})
+
+	step("down deletes what devenv applied and keeps the data; with --data nothing of ours is left", func(t *testing.T) {
+		r := w.devenv(t, "down").must(t, 0)
+		left := w.kubectl(t, "get", "all,configmap,secret,pdb,hpa,pvc", "-n", "academy", "-o", "name")
+		for line := range strings.Lines(left) {
+			line = strings.TrimSpace(line)
+			if line != "" && !strings.HasPrefix(line, "persistentvolumeclaim/") && line != "configmap/kube-root-ca.crt" {
+				t.Errorf("down left %s", line)
+			}
+		}
+		if !strings.Contains(left, "persistentvolumeclaim/") || !strings.Contains(r.summary(), "kept") {
+			t.Errorf("the data is gone, or nobody says that it is kept: %s", left)
+		}
+		w.devenv(t, "down", "--data").must(t, 0)
+		if out, err := w.tryKubectl("get", "namespace", "academy", "devenv-system"); err == nil || strings.Count(out, "NotFound") != 2 {
+			t.Errorf("namespaces of ours are left: %s", out)
+		}
+		if left := w.kubectl(t, "get", "apiservice,clusterrole,clusterrolebinding", "-o", "name"); strings.Contains(left, "metrics") {
+			t.Errorf("parts of the add-on are left:\n%s", left)
+		}
+	})
+
+	step("down --cluster leaves no container, volume or state", func(t *testing.T) {
+		w.devenv(t, "down", "--cluster").must(t, 0)
+		if left := containers(t, w.cluster()); len(left) != 0 {
+			t.Errorf("containers left: %v", left)
+		}
+	})
+}
+
+// containers lists the node containers of a kind cluster.
+func containers(t *testing.T, cluster string) []string {
+	t.Helper()
+	out, err := exec.Command("docker", "ps", "-a", "--filter", "label=io.x-k8s.kind.cluster="+cluster, "--format", "{{.Names}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}

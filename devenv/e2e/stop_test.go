@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestStopAnywhere interrupts and kills up in the middle of everything that it does; the next up goes on from there.
+func TestStopAnywhere(t *testing.T) {
+	w := newWorld(t, "e2e-stop", "")
+
+	// stopAfter begins an up, sends it a signal when enough time has passed, and returns how it ended.
+	stopAfter := func(t *testing.T, signal os.Signal, wait time.Duration) run {
+		t.Helper()
+		cmd, stdout, stderr := w.start(context.Background(), "up")
+		began := time.Now()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(wait, func() {
+			if signal == os.Kill {
+				// The whole group: as when the terminal is closed or the machine is cut off.
+				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			} else {
+				_ = syscall.Kill(-cmd.Process.Pid, signal.(syscall.Signal))
+			}
+		})
+		defer timer.Stop()
+		err := cmd.Wait()
+		if signal == os.Kill {
+			t.Logf("killed after %v", wait)
+			return run{}
+		}
+		return finished(t, []string{"up"}, err, time.Since(began), stdout, stderr)
+	}
+
+	t.Run("Ctrl-C while the cluster is being created undoes it", func(t *testing.T) {
+		stopAfter(t, syscall.SIGINT, 6*time.Second).must(t, 130)
+		if left := containers(t, w.cluster()); len(left) != 0 {
+			t.Errorf("a half-made cluster is left: %v", left)
+		}
+	})
+	t.Run("kill -9 while the cluster is being created", func(t *testing.T) {
+		stopAfter(t, os.Kill, 8*time.Second)
+	})
+	t.Run("the next up converges", func(t *testing.T) {
+		w.devenv(t, "up").must(t, 0)
+		w.smoke(t)
+	})
+	t.Run("kill -9 at any moment of a rollout", func(t *testing.T) {
+		for i, wait := range []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second} {
+			old := "VERSION = \"" + []string{"1.4.2", "k0", "k1", "k2", "k3"}[i] + "\""
+			w.edit(t, "services/recommender/academy_recommender/__init__.py", old, "VERSION = \"k"+string(rune('0'+i))+"\"")
+			stopAfter(t, os.Kill, wait)
+		}
+		w.devenv(t, "up").must(t, 0)
+		if n := w.devenv(t, "up").must(t, 0).steps(t); n != 0 {
+			t.Errorf("not converged: %d steps", n)
+		}
+		w.smoke(t)
+	})
+	t.Run("Ctrl-C in the middle of a rollout stops cleanly and says so", func(t *testing.T) {
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "k4"`, `VERSION = "k5"`)
+		r := stopAfter(t, syscall.SIGINT, 1500*time.Millisecond)
+		if r.exit != 130 && r.exit != 0 { // a fast machine may be done by then
+			t.Errorf("exit %d\n%s", r.exit, r.summary())
+		}
+		w.devenv(t, "up").must(t, 0)
+	})
+	t.Run("two at once: the second is told who holds the environment", func(t *testing.T) {
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "k5"`, `VERSION = "k6"`)
+		cmd, _, _ := w.start(context.Background(), "up")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 5*time.Second, "the second up is refused", func() error {
+			if r := w.devenv(t, "up"); r.exit != 8 {
+				return &os.SyscallError{Syscall: "up", Err: syscall.Errno(r.exit)}
+			}
+			return nil
+		})
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the first up: %v", err)
+		}
+	})
+}
