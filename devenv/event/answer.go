@@ -97,7 +97,7 @@ type Text struct {
 type Result struct {
 	OK       bool          `json:"ok"`
 	ExitCode int           `json:"exitCode"`
-	Steps    int           `json:"steps"` // steps that `up` executed, or that `plan` would
+	Steps    int           `json:"steps"`             // steps that `up` executed, or that `plan` would
 	Summary  string        `json:"summary,omitempty"` // one line of what came of it: "academy is ready"
 	Took     time.Duration `json:"-"`
 	Err      error         `json:"-"`
