@@ -24,7 +24,11 @@ say() { printf '%s\n' "$*"; }
 fail() {
     say "FAILED: $*" >&2
     say "--- the last answer of the web page:" >&2
-    head -c 1500 "$page" >&2 || true
+    if grep --quiet '<main>' "$page"; then
+        sed '1,/<main>/d; /<\/main>/,$d' "$page" >&2
+    else
+        head -c 1500 "$page" >&2
+    fi
     say "--- what the platform says about its parts ($base_url/status):" >&2
     curl --silent --show-error --max-time 10 "$base_url/status" 2>&1 |
         sed -n 's/.*data-part="\([^"]*\)" data-ok="\([^"]*\)".*<td>\([^<]*\)<\/td><\/tr>.*/\1: \2, \3/p; /^curl:/p' >&2 || true
