@@ -1,0 +1,139 @@
+package render
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+	"sigs.k8s.io/yaml"
+
+	"github.com/devenv-run/devenv/devenv/fault"
+)
+
+// A case is a small project in one txtar file: input.yaml holds the Input (fields of the Go types, in any case), want
+// what Render makes of it or says about it.
+type testcase struct {
+	name  string
+	input Input
+	want  string
+}
+
+// cases unpacks testdata/cases into a directory for each.
+func cases(t testing.TB) []testcase {
+	t.Helper()
+	files, err := filepath.Glob("testdata/cases/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no cases: ", err)
+	}
+	var all []testcase
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := testcase{name: strings.TrimSuffix(filepath.Base(file), ".txtar")}
+		c.input, c.want = unpack(t, archive)
+		all = append(all, c)
+	}
+	return all
+}
+
+// unpack writes an archive's files into a new directory and reads the input from it.
+func unpack(t testing.TB, archive *txtar.Archive) (in Input, want string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range archive.Files {
+		switch f.Name {
+		case "want":
+			want = string(f.Data)
+			continue
+		case "input.yaml":
+			if err := yaml.UnmarshalStrict(f.Data, &in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		// Txtar has no way to write a byte order mark, a tab that editors keep, or CRLF.
+		data := strings.NewReplacer("<BOM>", "\ufeff", "<CR>", "\r", "<TAB>", "\t").Replace(string(f.Data))
+		if err := os.WriteFile(file, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in.Dir = dir
+	return in, want
+}
+
+func TestCases(t *testing.T) {
+	for _, c := range cases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			got := outcome(t, c.input)
+			if *update {
+				rewrite(t, c.name, got)
+				return
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("different (-want +got); run the test with -update if that is right\n%s", diff)
+			}
+		})
+	}
+}
+
+// outcome is what Render does with an input, as text.
+func outcome(t *testing.T, in Input) string {
+	t.Helper()
+	result, err := Render(t.Context(), in)
+	if err == nil {
+		return describe(t, result)
+	}
+	if kind := fault.Of(err); kind != fault.Config {
+		t.Errorf("the error is of kind %d, want a fault of the configuration", kind)
+	}
+	if strings.Contains(err.Error(), in.Dir) {
+		t.Errorf("the error names the absolute path of the project: %v", err)
+	}
+	var b strings.Builder
+	for _, err := range fault.All(err) {
+		b.WriteString("error " + err.Error() + "\n")
+		f, ok := err.(*fault.Error)
+		if !ok {
+			t.Errorf("not a fault: %v", err)
+			continue
+		}
+		if f.Where == "" {
+			t.Errorf("the error does not say where: %v", err)
+		}
+		if f.Detail != "" {
+			b.WriteString("  | " + strings.ReplaceAll(f.Detail, "\n", "\n  | ") + "\n")
+		}
+		if f.Next != "" {
+			b.WriteString("  next " + f.Next + "\n")
+		}
+	}
+	return b.String()
+}
+
+// rewrite puts what was found into a case's file.
+func rewrite(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata/cases", name+".txtar")
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := archive.Files[:0]
+	for _, f := range archive.Files {
+		if f.Name != "want" {
+			kept = append(kept, f)
+		}
+	}
+	archive.Files = append(kept, txtar.File{Name: "want", Data: []byte(got)})
+	if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,114 @@
+package render
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/devenv-run/devenv/devenv/fault"
+)
+
+// inProject is an error whose text names files relative to the project directory.
+func (r *rendering) inProject(err error) error {
+	words := err.Error()
+	for _, dir := range r.dirs() {
+		words = strings.ReplaceAll(words, dir+string(filepath.Separator), "")
+	}
+	return errors.New(words)
+}
+
+// dirs are the names of the project directory: as given, and with links followed, as Kustomize calls it.
+func (r *rendering) dirs() []string {
+	dirs := []string{filepath.Clean(r.in.Dir)}
+	if real, err := filepath.EvalSymlinks(r.in.Dir); err == nil && real != dirs[0] {
+		dirs = append(dirs, real)
+	}
+	return dirs
+}
+
+// cannotLoad is Helm's complaint about a file of a chart: "cannot load values.yaml: … line 3: …".
+var cannotLoad = regexp.MustCompile(`cannot load ([^\s:]+): `)
+
+// loadError is a chart that cannot be read.
+func loadError(dir string, err error) error {
+	where := path.Join(dir, "Chart.yaml")
+	if m := cannotLoad.FindStringSubmatch(err.Error()); m != nil {
+		where = path.Join(dir, m[1])
+		if strings.Contains(err.Error(), "yaml: ") {
+			syntax := yamlError(err)
+			where, err = fmt.Sprintf("%s:%d", where, syntax.line), syntax
+		}
+	}
+	return config(where, "chart "+dir+" cannot be loaded", err, "")
+}
+
+// valuesError is a chart that does not accept the values it gets.
+func valuesError(l *release, err error) error {
+	name := l.chart.Name()
+	if !strings.Contains(err.Error(), "specifications of the schema") {
+		return config(l.paths(name+"/values.yaml"), "values of chart "+name, err, "")
+	}
+	_, complaints, _ := strings.Cut(err.Error(), "\n")
+	f := config(l.paths(name+"/values.schema.json"), "values of source "+l.source.Name+" do not match the chart's schema", nil,
+		"Correct them in "+strings.Join(append(append([]string{}, l.source.Helm.Values...), l.paths(name+"/values.yaml")), " or ")+".")
+	f.Detail = strings.TrimSpace(complaints)
+	return f
+}
+
+// place in a chart, in Helm's messages: "academy/templates/web.yaml:12:5" or "(academy/templates/web.yaml:12)".
+var chartPlace = regexp.MustCompile(`([^\s()"<>]+):(\d+)(?::(\d+))?`)
+
+// templateError is a template that does not render. Helm's words name the whole chain of templates; the last one of the chain
+// is where the failing expression stands.
+func templateError(l *release, err error) error {
+	where := ""
+	for _, m := range chartPlace.FindAllStringSubmatch(err.Error(), -1) {
+		if !strings.HasPrefix(m[1], l.chart.Name()+"/") {
+			continue
+		}
+		where = l.paths(m[1]) + ":" + m[2]
+		if m[3] != "" {
+			where += ":" + m[3]
+		}
+	}
+	if where == "" {
+		where = l.source.Helm.Chart
+	}
+	return config(where, "chart "+l.chart.Name()+" of source "+l.source.Name+" does not render", err, "")
+}
+
+// outputError is a file of a chart whose text is no YAML. The lines of a template are not those of what it renders, so
+// the rendered lines around the fault are shown.
+func outputError(origin string, data []byte, t text, err error, template bool) error {
+	var syntax *syntaxError
+	if !errors.As(err, &syntax) {
+		syntax = &syntaxError{line: 1, err: err}
+	}
+	line := t.line + syntax.line - 1
+	if !template {
+		return config(fmt.Sprintf("%s:%d", origin, line), "not a valid manifest", syntax, "")
+	}
+	return &fault.Error{
+		Kind: fault.Config, Where: origin, Err: syntax,
+		What:   fmt.Sprintf("renders to what is not a valid manifest, in line %d of the rendered text", line),
+		Detail: excerpt(data, line),
+	}
+}
+
+// excerpt shows a line with its neighbours, numbered.
+func excerpt(data []byte, line int) string {
+	lines := strings.Split(string(bytes.TrimRight(data, "\n")), "\n")
+	var b strings.Builder
+	for n := max(1, line-3); n <= min(len(lines), line+2); n++ {
+		mark := ' '
+		if n == line {
+			mark = '>'
+		}
+		fmt.Fprintf(&b, "%c %4d | %s\n", mark, n, lines[n-1])
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
