@@ -17,14 +17,15 @@ import (
 // followed, except for root itself. A socket counts as the empty file that BuildKit makes of it. A file that vanishes
 // meanwhile was never there; one that cannot be read is a *fault.Error of kind Config, because no build could read it either.
 func Walk(ctx context.Context, root string, ignore Ignore, cache *Cache) (Manifest, error) {
-	root, err := filepath.Abs(root)
+	full, err := filepath.Abs(root)
 	if err == nil {
 		// The cache goes by absolute paths: one spelling for one file.
-		root, err = filepath.EvalSymlinks(root)
+		full, err = filepath.EvalSymlinks(full)
 	}
 	if err != nil {
 		return nil, unreadable(root, err)
 	}
+	root = full
 	if ignore == nil {
 		ignore = everything{}
 	}
