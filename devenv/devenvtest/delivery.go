@@ -1,0 +1,222 @@
+package devenvtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// DeliverySubject is an implementation of engine.Delivery under test, with what a test needs to see and do behind its back.
+type DeliverySubject struct {
+	engine.Delivery
+	Nodes []string // at least two
+	// NewImage makes an image in the engine that no node holds.
+	NewImage func(t *testing.T) plan.Image
+	// Runs starts a container of the image on the node, the proof that it is complete.
+	Runs func(ctx context.Context, node string, i plan.Image) error
+	// Known says whether the node knows the image's reference, complete or not.
+	Known func(ctx context.Context, node string, i plan.Image) (bool, error)
+	// Break makes a node fail at everything until the returned function is called.
+	Break func(t *testing.T, node string) (mend func())
+}
+
+// DeliverySuite holds an implementation against the contract of engine.Delivery.
+func DeliverySuite(t *testing.T, fresh func(t *testing.T) DeliverySubject) {
+	t.Run("an image runs on the nodes that it was delivered to, and is on no other", func(t *testing.T) {
+		s, ctx := fresh(t), t.Context()
+		i := s.NewImage(t)
+		first, second := s.Nodes[0], s.Nodes[1]
+		for _, node := range s.Nodes {
+			s.requireUnknown(t, node, i)
+		}
+		var said lines
+		detail, err := s.Deliver(ctx, i, []string{first}, said.report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(detail, "1 node") || !strings.Contains(detail, "B to ") {
+			t.Errorf("detail %q does not say how much went where", detail)
+		}
+		s.requireRuns(t, first, i)
+		s.requireUnknown(t, second, i)
+		if _, err := s.Deliver(ctx, i, s.Nodes, said.report); err != nil {
+			t.Fatalf("delivering it again, to all: %v", err)
+		}
+		for _, node := range s.Nodes {
+			s.requireRuns(t, node, i)
+		}
+	})
+
+	t.Run("several images at once", func(t *testing.T) {
+		s := fresh(t)
+		images := []plan.Image{s.NewImage(t), s.NewImage(t), s.NewImage(t)}
+		group, ctx := errgroup.WithContext(t.Context())
+		for _, i := range images {
+			group.Go(func() error {
+				_, err := s.Deliver(ctx, i, s.Nodes, discard)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range images {
+			for _, node := range s.Nodes {
+				s.requireRuns(t, node, i)
+			}
+		}
+	})
+
+	t.Run("an image that the engine does not hold is named, and no node knows it", func(t *testing.T) {
+		s := fresh(t)
+		i := plan.Image{Ref: "registry.example.com/devenvtest/absent:devenv-0"}
+		_, err := s.Deliver(t.Context(), i, s.Nodes, discard)
+		if err == nil {
+			t.Fatal("it was delivered")
+		}
+		if !strings.Contains(err.Error(), "absent") || fault.Of(err) == fault.Internal {
+			t.Errorf("not a fault that names the image: %v", err)
+		}
+		for _, node := range s.Nodes {
+			s.requireUnknown(t, node, i)
+		}
+	})
+
+	t.Run("a node that fails is named, and the others get the image", func(t *testing.T) {
+		s := fresh(t)
+		i := s.NewImage(t)
+		broken := s.Nodes[len(s.Nodes)-1]
+		mend := s.Break(t, broken)
+		_, err := s.Deliver(t.Context(), i, s.Nodes, discard)
+		mend()
+		if err == nil {
+			t.Fatal("it was delivered to a node that fails")
+		}
+		if !strings.Contains(err.Error(), broken) || fault.Of(err) != fault.Machine {
+			t.Errorf("not a machine fault that names %s: %v", broken, err)
+		}
+		for _, node := range s.Nodes[:len(s.Nodes)-1] {
+			s.requireRuns(t, node, i)
+		}
+		if _, err := s.Deliver(t.Context(), i, []string{broken}, discard); err != nil {
+			t.Fatalf("once the node is well again: %v", err)
+		}
+		s.requireRuns(t, broken, i)
+	})
+
+	t.Run("a delivery that is stopped says so, and can be repeated", func(t *testing.T) {
+		s := fresh(t)
+		i := s.NewImage(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := s.Deliver(ctx, i, s.Nodes, func(string) { cancel() })
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("stopped at its first line of progress: %v", err)
+		}
+		if _, err := s.Deliver(t.Context(), i, s.Nodes, discard); err != nil {
+			t.Fatal(err)
+		}
+		for _, node := range s.Nodes {
+			s.requireRuns(t, node, i)
+		}
+	})
+}
+
+func (s DeliverySubject) requireRuns(t *testing.T, node string, i plan.Image) {
+	t.Helper()
+	if err := s.Runs(t.Context(), node, i); err != nil {
+		t.Fatalf("%s does not run on %s: %v", i.Ref, node, err)
+	}
+}
+
+func (s DeliverySubject) requireUnknown(t *testing.T, node string, i plan.Image) {
+	t.Helper()
+	if known, err := s.Known(t.Context(), node, i); err != nil || known {
+		t.Fatalf("%s knows %s: %v, %v", node, i.Ref, known, err)
+	}
+}
+
+// Delivery is an engine.Delivery in memory. Its zero value holds nothing and delivers what it does not know.
+type Delivery struct {
+	mu    sync.Mutex
+	held  map[string]map[string]bool // node → reference
+	lacks map[string]bool            // references that the engine does not hold
+	fails map[string]error           // node → failure
+	// Delay is how long a delivery takes.
+	Delay time.Duration
+}
+
+var _ engine.Delivery = (*Delivery)(nil)
+
+// Deliver implements engine.Delivery.
+func (d *Delivery) Deliver(ctx context.Context, i plan.Image, nodes []string, r engine.Report) (string, error) {
+	r("sending " + i.Short())
+	select {
+	case <-time.After(d.Delay):
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lacks[i.Ref] {
+		return "", &fault.Error{Kind: fault.Machine, What: "exporting " + i.Ref, Err: errors.New("no such image"), Next: "Build it."}
+	}
+	if d.held == nil {
+		d.held = map[string]map[string]bool{}
+	}
+	var errs []error
+	for _, node := range nodes {
+		if err := d.fails[node]; err != nil {
+			errs = append(errs, &fault.Error{Kind: fault.Machine, What: "loading " + i.Short() + " into " + node, Err: err, Next: "Mend the node."})
+			continue
+		}
+		if d.held[node] == nil {
+			d.held[node] = map[string]bool{}
+		}
+		d.held[node][i.Ref] = true
+	}
+	noun := "nodes"
+	if len(nodes) == 1 {
+		noun = "node"
+	}
+	return fmt.Sprintf("sent 1.0 MB to %d %s", len(nodes), noun), errors.Join(errs...)
+}
+
+// Held reports whether the node holds the image.
+func (d *Delivery) Held(node, ref string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.held[node][ref]
+}
+
+// Lack makes the engine not hold an image.
+func (d *Delivery) Lack(ref string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lacks == nil {
+		d.lacks = map[string]bool{}
+	}
+	d.lacks[ref] = true
+}
+
+// Fail makes a node fail with err; nil mends it.
+func (d *Delivery) Fail(node string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fails == nil {
+		d.fails = map[string]error{}
+	}
+	d.fails[node] = err
+}
