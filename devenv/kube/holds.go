@@ -1,0 +1,149 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/devenv-run/devenv/devenv/plan"
+	"golang.org/x/sync/errgroup"
+)
+
+// holds says what would be lost with an object besides what it declares; empty if nothing.
+func (c *Cluster) holds(ctx context.Context, id plan.ID, live *unstructured.Unstructured) (string, error) {
+	switch groupKind(id) {
+	case schema.GroupKind{Kind: "PersistentVolumeClaim"}, schema.GroupKind{Kind: "PersistentVolume"}:
+		return "it holds data", nil
+	case schema.GroupKind{Kind: "Namespace"}:
+		left, err := c.strangers(ctx, id.Name)
+		if err != nil || len(left) == 0 {
+			return "", err
+		}
+		return "it holds " + inWords(left, 3), nil
+	case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
+		return c.instances(ctx, live)
+	}
+	return "", nil
+}
+
+// strangers lists what is in a namespace and will not go by itself, as people read it. What every namespace has, what belongs to something
+// that is being deleted and what only reports does not count.
+func (c *Cluster) strangers(ctx context.Context, namespace string) ([]string, error) {
+	kinds, err := c.apis.preferred(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var names []string
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(concurrency)
+	for _, a := range kinds {
+		if !a.Namespaced || !a.can("list") || !a.can("delete") || passing(a) {
+			continue
+		}
+		g.Go(func() error {
+			l, err := c.dynamic.Resource(a.GVR).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: 100})
+			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsServiceUnavailable(err) {
+				return nil // a definition that is on its way out, an aggregated API whose server is gone
+			}
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range l.Items {
+				if u := &l.Items[i]; stranger(u) {
+					names = append(names, a.Kind+"/"+u.GetName())
+				}
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	slices.Sort(names)
+	return names, err
+}
+
+// passing kinds hold nothing that anybody made: reports, marks of who leads, mirrors of Services.
+func passing(a api) bool {
+	return a.Kind == "Event" || a.Kind == "Endpoints" || a.Kind == "EndpointSlice" || a.Kind == "Lease" || strings.HasPrefix(a.GVR.Group, "metrics.k8s.io")
+}
+
+// stranger says whether an object would stay in its namespace if nobody deleted it, and was not put there by the cluster itself.
+func stranger(u *unstructured.Unstructured) bool {
+	switch {
+	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0:
+		return false
+	case u.GetKind() == "ConfigMap" && u.GetName() == "kube-root-ca.crt", u.GetKind() == "ServiceAccount" && u.GetName() == "default":
+		return false
+	case u.GetKind() == "Secret" && u.GetAnnotations()[corev1.ServiceAccountNameKey] != "":
+		return false
+	}
+	return true
+}
+
+// instances says that a definition has objects, if it has.
+func (c *Cluster) instances(ctx context.Context, crd *unstructured.Unstructured) (string, error) {
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+	a, err := c.apis.find(ctx, schema.GroupKind{Group: group, Kind: kind}, "")
+	if err != nil {
+		return "", nil // not served, so there is nothing to read
+	}
+	l, err := c.dynamic.Resource(a.GVR).List(ctx, metav1.ListOptions{Limit: 1})
+	if apierrors.IsNotFound(err) || err == nil && len(l.Items) == 0 {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("it has instances (%s)", identify(&l.Items[0])), nil
+}
+
+// claims finds the claims that a StatefulSet's controller made, with their UIDs. Those that go with the set by its own policy are not
+// among them. Empty for other kinds, and where there is no such set.
+func (c *Cluster) claims(ctx context.Context, id plan.ID) (map[plan.ID]string, error) {
+	if groupKind(id) != (schema.GroupKind{Group: "apps", Kind: "StatefulSet"}) {
+		return nil, nil
+	}
+	a, err := c.apis.find(ctx, groupKind(id), "")
+	if err != nil {
+		return nil, err
+	}
+	set, err := c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	templates, _, _ := unstructured.NestedSlice(set.Object, "spec", "volumeClaimTemplates")
+	if len(templates) == 0 {
+		return nil, nil
+	}
+	all, err := c.core.PersistentVolumeClaims(id.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	found := map[plan.ID]string{}
+	for _, t := range templates {
+		name, _, _ := unstructured.NestedString(t.(map[string]any), "metadata", "name")
+		prefix := name + "-" + id.Name + "-"
+		for _, claim := range all.Items {
+			ordinal, ok := strings.CutPrefix(claim.Name, prefix)
+			if _, err := strconv.Atoi(ordinal); ok && err == nil && len(claim.OwnerReferences) == 0 {
+				found[plan.ID{Kind: "PersistentVolumeClaim", Namespace: id.Namespace, Name: claim.Name}] = string(claim.UID)
+			}
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,143 @@
+// Package kube is the adapter to the Kubernetes API: it reads what a cluster holds of an environment (Observe), changes it object by
+// object (Cluster implements engine.Deployer) and lets people look into it (Pods, Workloads, Logs, Forward, Events).
+//
+// Three ideas carry it:
+//
+//   - Server-side apply owns fields. The API server keeps, on every object, the set of fields that each writer declared. An
+//     object drifted exactly when the set that devenv holds shrank, so a run with nothing to do finds that out from what it read
+//     anyway, and an autoscaler that sets a field which nobody declared is no drift.
+//   - An inventory remembers. One small object per environment lists what devenv applied, under which hash and as which UID. An
+//     object is written there before it is sent, so that no crash leaves something that nobody remembers; only what the inventory
+//     lists is ever deleted, and only while it has the UID that is written there.
+//   - Judgement is pure. Whether an object is ready, what is worth saying of it meanwhile, and whether waiting can still heal it
+//     are functions of objects and a time (readiness, progress, hopeless), tested by tables; watching only feeds them.
+//
+// The package prints nothing and reads no configuration but the kubeconfig file that it is given: neither $KUBECONFIG nor the user's
+// own file can lead it to another cluster.
+package kube
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// Options of Open.
+type Options struct {
+	// Kubeconfig is the path of the one kubeconfig file that is read.
+	Kubeconfig string
+	// Environment names the inventory, so that several environments in one cluster do not see each other's objects. It
+	// must be usable in an object's name.
+	Environment string
+	// FieldManager is the name under which fields are owned; "devenv" if empty.
+	FieldManager string
+	// Timeout bounds the wait for one object to become ready, one hook to end and one object to be gone. Five
+	// minutes if zero; an object that declares its own deadline (progressDeadlineSeconds, activeDeadlineSeconds) has that.
+	Timeout time.Duration
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// Cluster is one environment's view of one cluster. Its methods are safe for concurrent use.
+type Cluster struct {
+	env     string
+	manager string
+	timeout time.Duration
+	now     func() time.Time
+
+	config  *rest.Config
+	http    *http.Client
+	dynamic dynamic.Interface
+	core    corev1.CoreV1Interface
+	apis    *apis
+	ledger  *ledger
+
+	// undrifted holds, by object, the field set of which a dry run has shown that it is no drift. In memory only:
+	// Observe writes nothing.
+	undrifted sync.Map // plan.ID → string
+}
+
+// Open prepares to talk to the cluster of a kubeconfig file. It sends nothing yet, so it also succeeds while the API server is away.
+func Open(_ context.Context, o Options) (*Cluster, error) {
+	file, err := clientcmd.LoadFromFile(o.Kubeconfig)
+	if err != nil {
+		return nil, &fault.Error{Kind: fault.Machine, What: "the cluster's kubeconfig cannot be read", Where: o.Kubeconfig, Err: err,
+			Next: "Run devenv up: it writes the file again for a cluster that it created."}
+	}
+	// From the file's content alone: the default loading rules would merge $KUBECONFIG and the user's own file into it.
+	config, err := clientcmd.NewDefaultClientConfig(*file, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if err != nil {
+		return nil, &fault.Error{Kind: fault.Machine, What: "the cluster's kubeconfig is not usable", Where: o.Kubeconfig, Err: err,
+			Next: "Delete the file and run devenv up: it writes it again for a cluster that it created."}
+	}
+	return open(config, o)
+}
+
+func open(config *rest.Config, o Options) (*Cluster, error) {
+	c := &Cluster{env: o.Environment, manager: o.FieldManager, timeout: o.Timeout, now: o.Now}
+	if c.manager == "" {
+		c.manager = "devenv"
+	}
+	if c.timeout == 0 {
+		c.timeout = 5 * time.Minute
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+
+	config = rest.CopyConfig(config)
+	config.UserAgent = "devenv"
+	config.QPS = -1 // the API server limits by itself, and fairly; a second limit here would only make us slow
+	config.WarningHandlerWithContext = warnings{}
+	c.config = config
+
+	var err error
+	if c.http, err = rest.HTTPClientFor(config); err != nil {
+		return nil, fmt.Errorf("prepare the connection to the cluster: %w", err)
+	}
+	if c.dynamic, err = dynamic.NewForConfigAndClient(config, c.http); err != nil {
+		return nil, fmt.Errorf("prepare the dynamic client: %w", err)
+	}
+	typed := rest.CopyConfig(config)
+	typed.ContentType = runtime.ContentTypeProtobuf
+	typed.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	if c.core, err = corev1.NewForConfigAndClient(typed, c.http); err != nil {
+		return nil, fmt.Errorf("prepare the core client: %w", err)
+	}
+	disco, err := discovery.NewDiscoveryClientForConfigAndClient(config, c.http)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the discovery client: %w", err)
+	}
+	c.apis = &apis{client: disco}
+	c.ledger = newLedger(c.core, c.env, c.manager)
+	return c, nil
+}
+
+// Flush returns when everything that was noted in the inventory is stored. Every method stores what it did before it returns; what is left is
+// what a method was interrupted in.
+func (c *Cluster) Flush(ctx context.Context) error {
+	return c.ledger.update(ctx, func(inventory) {})
+}
+
+// Close releases idle connections.
+func (c *Cluster) Close() { c.http.CloseIdleConnections() }
+
+// resource finds where objects of o's kind are read and written.
+func (c *Cluster) resource(a api, id plan.ID) dynamic.ResourceInterface {
+	if a.Namespaced {
+		return c.dynamic.Resource(a.GVR).Namespace(id.Namespace)
+	}
+	return c.dynamic.Resource(a.GVR)
+}
