@@ -1,0 +1,141 @@
+// Package devenv is the facade: it opens a project and carries out commands on its environment. It is the only package that
+// knows all the adapters (docker, kind, kube) and wires them to the pure core (config, digest, render, plan, engine).
+//
+// Open reads devenv.yaml and touches nothing else. Each command is then a method of Project: Up and Plan gather what should be and
+// what is (gather.go), let plan.Compute say what to do, and Up has the engine do it. What users see goes to Options.Sink as
+// events.
+package devenv
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"regexp"
+	"sync"
+
+	"github.com/devenv-run/devenv/devenv/config"
+	"github.com/devenv-run/devenv/devenv/docker"
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/kind"
+	"github.com/devenv-run/devenv/devenv/view"
+)
+
+// An environment's name becomes part of its nodes' host names, which hold 63 characters.
+const maxName = 40
+
+var environmentName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+
+// Options say which environment of which project to act on.
+type Options struct {
+	File        string // devenv.yaml; empty: found upward from the working directory
+	Environment string // one of several environments of the project on this machine; empty: the only one
+	Profile     string // profile of devenv.yaml to merge over it; empty: none
+	Offline     bool   // ask no registry
+	Sink        event.Sink
+	Log         io.Writer // gets the debug log too; may be nil
+}
+
+// Outcome is what a command reports beside its events.
+type Outcome struct {
+	Steps   int    // steps that Up executed, or that Plan would
+	Summary string // one line of what came of it
+}
+
+// Project is one environment of a project. It is used by one command at a time.
+type Project struct {
+	options Options
+	config  *config.Config
+	name    string // of the environment
+	state   state
+	sink    event.Sink
+	log     *slog.Logger
+	logFile io.Closer
+
+	docker func() (*docker.Engine, error) // opens the engine once
+	closed []func() error
+}
+
+// Open reads the project's devenv.yaml. Everything wrong with it is one fault.Config.
+func Open(ctx context.Context, o Options) (*Project, error) {
+	file := o.File
+	if file == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			return nil, &fault.Error{Kind: fault.Machine, What: "working directory", Err: err, Next: "Change to a directory that exists."}
+		}
+		if file, err = config.Find(dir); err != nil {
+			return nil, err
+		}
+	}
+	c, err := config.Load(file, config.Options{Profile: o.Profile})
+	if err != nil {
+		return nil, err
+	}
+	p := &Project{options: o, config: c, name: c.Name, sink: o.Sink}
+	if o.Environment != "" {
+		p.name += "-" + o.Environment
+		if !environmentName.MatchString(o.Environment) || len(p.name) > maxName {
+			return nil, &fault.Error{
+				Kind: fault.Config, What: "--env " + o.Environment + " cannot be part of a cluster's name",
+				Next: fmt.Sprintf("Use lower-case letters, digits and dashes, at most %d characters together with the project's name.", maxName),
+			}
+		}
+	}
+	if p.state, err = openState(p.name); err != nil {
+		return nil, err
+	}
+	if p.log, p.logFile, err = p.state.log(o.Log); err != nil {
+		return nil, err
+	}
+	p.closed = append(p.closed, p.logFile.Close)
+	p.sink = view.Tee(o.Sink, view.Log(p.log))
+	p.docker = sync.OnceValues(func() (*docker.Engine, error) {
+		e, err := docker.Open(ctx)
+		if err == nil {
+			p.closed = append(p.closed, e.Close)
+		}
+		return e, err
+	})
+	return p, nil
+}
+
+// Close releases what the project holds.
+func (p *Project) Close() error {
+	var first error
+	for i := len(p.closed) - 1; i >= 0; i-- {
+		if err := p.closed[i](); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// clusters is the environment's cluster as kind knows it.
+func (p *Project) clusters(e *docker.Engine) *kind.Clusters {
+	c := p.config.Cluster
+	certificates := make([]string, len(c.CACertificates))
+	for i, path := range c.CACertificates {
+		certificates[i] = p.config.Abs(path)
+	}
+	kindConfig := c.KindConfig
+	if kindConfig != "" {
+		kindConfig = p.config.Abs(kindConfig)
+	}
+	return kind.New(kind.Options{
+		Name:     "devenv-" + p.name,
+		StateDir: p.state.dir,
+		Project:  p.config.Dir,
+		Offline:  p.options.Offline,
+		Engine:   e,
+		Spec: kind.Spec{
+			Workers:         c.Workers,
+			NodeImage:       c.NodeImage,
+			RegistryMirrors: c.RegistryMirrors,
+			CACertificates:  certificates,
+			KindConfig:      kindConfig,
+		},
+	})
+}

@@ -1,0 +1,252 @@
+package devenv
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devenv-run/devenv/devenv/docker"
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/kind"
+	"github.com/devenv-run/devenv/devenv/kube"
+	"github.com/devenv-run/devenv/devenv/plan"
+	"github.com/devenv-run/devenv/devenv/render"
+	"github.com/devenv-run/devenv/templates"
+)
+
+// gathered is everything that a plan is computed from, and what carrying it out needs.
+type gathered struct {
+	engine   *docker.Engine
+	clusters *kind.Clusters
+	cluster  *kube.Cluster // nil where no cluster runs
+	state    kind.State
+	images   []image
+	desired  plan.Desired
+	observed plan.Observed
+
+	kubernetes string // version that a cluster created now would have; empty if not known
+}
+
+// plan says what to do.
+func (g *gathered) plan() plan.Plan { return plan.Compute(g.desired, g.observed) }
+
+// close releases connections.
+func (g *gathered) close() {
+	if g.cluster != nil {
+		g.cluster.Close()
+	}
+}
+
+// gather reads the working tree, the engine and the cluster; it changes nothing. services restricts it to those services
+// and to what belongs to no service; empty means everything.
+//
+// Contexts are digested while the cluster is asked for its state, and the nodes are asked for images while the API server is asked for
+// objects: what a run with nothing to do takes is the longest of these, not their sum.
+func (p *Project) gather(ctx context.Context, services []string) (*gathered, error) {
+	if _, err := p.config.Select(services); err != nil {
+		return nil, err
+	}
+	engine, err := p.docker()
+	if err != nil {
+		return nil, err
+	}
+	g := &gathered{engine: engine, clusters: p.clusters(engine)}
+	var imagesErr, clusterErr error
+	var group errgroup.Group
+	group.Go(func() error {
+		g.images, imagesErr = p.images(ctx, engine)
+		return nil
+	})
+	group.Go(func() error {
+		clusterErr = p.readCluster(ctx, g)
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	// Both are told: a Dockerfile to correct and a cluster to recreate are two things to do.
+	if err := errors.Join(imagesErr, clusterErr); err != nil {
+		g.close()
+		return nil, err
+	}
+	if err := p.complete(ctx, g, services); err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// readCluster finds out what cluster there is and what there should be.
+func (p *Project) readCluster(ctx context.Context, g *gathered) error {
+	var err error
+	if g.state, err = g.clusters.Status(ctx); err != nil {
+		return err
+	}
+	resolved, err := g.clusters.Resolve(ctx)
+	if err != nil {
+		return err
+	}
+	g.desired.Cluster, g.kubernetes = resolved.Cluster, resolved.Kubernetes
+	g.observed.Cluster.Status = g.state.Status
+	if g.state.Status == plan.Absent {
+		if resolved.Notice != "" {
+			p.sink.Emit(event.Notice{Text: resolved.Notice})
+		}
+		return nil
+	}
+	g.desired.Cluster.Nodes = g.state.Nodes
+	changes, err := g.clusters.Changes()
+	if err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		p.sink.Emit(event.Warning{Text: "the cluster was created from other settings than devenv.yaml has now (" + strings.Join(changes, ", ") +
+			"); `devenv down --cluster` and then `devenv up` create it anew, without its data"})
+	}
+	if g.state.Status == plan.Running {
+		g.cluster, err = kube.Open(ctx, kube.Options{Kubeconfig: g.clusters.Kubeconfig(), Environment: p.name})
+	}
+	return err
+}
+
+// complete renders and observes, for the cluster that g has found or, where there is none, for the one that will be created.
+func (p *Project) complete(ctx context.Context, g *gathered, services []string) error {
+	capabilities := render.Capabilities{KubeVersion: g.kubernetes}
+	deployed := map[string]bool{}
+	if g.cluster != nil {
+		var group errgroup.Group
+		group.Go(func() (err error) {
+			capabilities.KubeVersion, capabilities.APIVersions, err = g.cluster.Capabilities(ctx)
+			capabilities.Namespaced = g.cluster.Namespaced
+			return err
+		})
+		group.Go(func() (err error) {
+			deployed, err = g.cluster.Deployed(ctx)
+			return err
+		})
+		if err := group.Wait(); err != nil {
+			return err
+		}
+	}
+	present := map[string]bool{}
+	input, err := p.renderInput(g, capabilities, deployed)
+	if err != nil {
+		return err
+	}
+	input.Present = func(ctx context.Context, refs []string) (map[string]bool, error) {
+		held, err := g.engine.Images(ctx, refs)
+		for ref := range held {
+			present[ref] = true
+		}
+		return present, err
+	}
+	rendered, err := render.Render(ctx, input)
+	if err != nil {
+		return err
+	}
+	for _, note := range rendered.Notes {
+		p.sink.Emit(event.Notice{Text: note})
+	}
+	g.desired.Sources = rendered.Sources
+	g.desired.Images = nil
+	for _, i := range g.images {
+		g.desired.Images = append(g.desired.Images, plan.Image{Service: i.service.Name, Ref: i.ref, Cause: i.cause})
+	}
+	for _, ref := range rendered.ThirdParty {
+		if present[ref] {
+			g.desired.Images = append(g.desired.Images, plan.Image{Ref: ref})
+		}
+	}
+	partial := len(services) > 0
+	if partial {
+		restrict(&g.desired, services)
+	}
+	return p.observe(ctx, g, partial)
+}
+
+// renderInput maps devenv.yaml to what render takes. Add-ons come first, as a source of their own.
+func (p *Project) renderInput(g *gathered, c render.Capabilities, deployed map[string]bool) (render.Input, error) {
+	in := render.Input{Dir: p.config.Dir, Capabilities: c}
+	for _, name := range p.config.Cluster.Addons {
+		manifest, err := templates.Addon(name)
+		if err != nil {
+			return in, err
+		}
+		in.Sources = append(in.Sources, render.Source{Name: name, Raw: manifest, Pos: p.config.Cluster.Pos.String()})
+	}
+	for _, d := range p.config.Deploy {
+		s := render.Source{
+			Name: d.Name, Namespace: d.Namespace, Kustomize: d.Kustomize, Manifests: d.Manifests,
+			Upgrade: deployed[d.Name], Pos: d.Pos.String(),
+		}
+		if d.Helm != nil {
+			s.Helm = &render.Helm{Chart: d.Helm.Chart, Values: d.Helm.Values, Set: d.Helm.Set}
+		}
+		in.Sources = append(in.Sources, s)
+	}
+	for _, i := range g.images {
+		in.Services = append(in.Services, render.Service{Name: i.service.Name, Repository: i.service.Image, Ref: i.ref, Pos: i.service.Pos.String()})
+	}
+	return in, nil
+}
+
+// restrict leaves out the other services: their images, and whatever runs those.
+func restrict(d *plan.Desired, services []string) {
+	foreign := map[string]bool{}
+	d.Images = slices.DeleteFunc(d.Images, func(i plan.Image) bool {
+		foreign[i.Ref] = i.Service != "" && !slices.Contains(services, i.Service)
+		return foreign[i.Ref]
+	})
+	// A pod with containers of several services belongs to each of them; it cannot start without the images of all.
+	isForeign := func(images []string) bool {
+		return slices.ContainsFunc(images, func(ref string) bool { return foreign[ref] })
+	}
+	for i := range d.Sources {
+		s := &d.Sources[i]
+		s.Objects = slices.DeleteFunc(s.Objects, func(o plan.Object) bool { return isForeign(o.Images) })
+		s.Hooks = slices.DeleteFunc(s.Hooks, func(h plan.Hook) bool { return isForeign(h.Images) })
+	}
+}
+
+// observe reads what is, as far as it concerns what is desired. A partial run knows of what it leaves out only that it exists, so it
+// removes nothing.
+func (p *Project) observe(ctx context.Context, g *gathered, partial bool) error {
+	refs := make([]string, len(g.desired.Images))
+	for i, image := range g.desired.Images {
+		refs[i] = image.Ref
+	}
+	g.observed.Engine = map[string]bool{}
+	var group errgroup.Group
+	group.Go(func() error {
+		held, err := g.engine.Images(ctx, refs)
+		for ref := range held {
+			g.observed.Engine[ref] = true
+		}
+		return err
+	})
+	if g.state.Status == plan.Running {
+		g.observed.Cluster.Nodes = nil
+		group.Go(func() error {
+			held, err := g.clusters.NodeImages(ctx, g.state.Nodes, refs)
+			for _, node := range g.state.Nodes {
+				g.observed.Cluster.Nodes = append(g.observed.Cluster.Nodes, plan.Node{Name: node, Images: held[node]})
+			}
+			return err
+		})
+		group.Go(func() error {
+			seen, err := g.cluster.Observe(ctx, g.desired.Sources)
+			if err != nil {
+				return err
+			}
+			g.observed.Live, g.observed.Hooks, g.observed.Sources = seen.Live, seen.Hooks, seen.Sources
+			if !partial {
+				g.observed.Applied = seen.Applied
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}

@@ -1,0 +1,205 @@
+package devenv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devenv-run/devenv/devenv/config"
+	"github.com/devenv-run/devenv/devenv/digest"
+	"github.com/devenv-run/devenv/devenv/docker"
+	"github.com/devenv-run/devenv/devenv/dockerfile"
+	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// digestLength is how many hexadecimal digits of an input digest go into an image's tag: 96 bits.
+const digestLength = 24
+
+// image is a service's image as the working tree stands: the reference that follows from its inputs, and how to build it.
+type image struct {
+	service config.Service
+	ref     string
+	cause   string // why its inputs are not those of the last build; empty if they are, or if there was none
+	inputs  digest.Summary
+	build   docker.Build
+}
+
+// images finds the reference of every service's image, in the order of the services. It reads build contexts and asks the engine
+// (and, for base images that the engine lacks, their registry) for digests. All services' errors are joined.
+func (p *Project) images(ctx context.Context, e *docker.Engine) ([]image, error) {
+	cache := digest.OpenCache(p.state.path("files.cache"))
+	bases := &baseDigests{engine: e, known: map[string]func() (string, error){}}
+	images := make([]image, len(p.config.Services))
+	errs := make([]error, len(p.config.Services))
+	var group errgroup.Group
+	for i, s := range p.config.Services {
+		group.Go(func() error {
+			images[i], errs[i] = p.image(ctx, s, e.Platform(), cache, bases)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := cache.Save(); err != nil {
+		p.log.Warn("file cache not saved; the next run reads all files again", "error", err)
+	}
+	return images, nil
+}
+
+func (p *Project) image(ctx context.Context, s config.Service, platform string, cache *digest.Cache, bases *baseDigests) (image, error) {
+	root, file := p.config.ContextDir(s), p.config.DockerfilePath(s)
+	path := p.relative(file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return image{}, &fault.Error{
+			Kind: fault.Config, Where: s.Build.Pos.String(), What: "Dockerfile of service " + s.Name + " cannot be read", Err: err,
+			Next: "Correct build.dockerfile of the service; it is relative to the build context.",
+		}
+	}
+	parsed, err := dockerfile.Parse(text, s.Build.Target, s.Build.Args)
+	if invalid := (*dockerfile.Error)(nil); errors.As(err, &invalid) {
+		return image{}, invalid.Fault(path)
+	} else if err != nil {
+		return image{}, err
+	}
+	ignore, err := dockerfile.ReadIgnore(root, file)
+	if err != nil {
+		return image{}, err
+	}
+	digests, err := bases.resolve(ctx, parsed.Bases)
+	if err != nil {
+		return image{}, err
+	}
+	manifest, err := digest.Walk(ctx, root, ignore, cache)
+	if err != nil {
+		return image{}, &fault.Error{
+			Kind: fault.Config, What: "build context of service " + s.Name + " cannot be read", Err: err,
+			Next: "Make it readable, or list what the build does not need in .dockerignore.",
+		}
+	}
+	secrets := make(map[string]docker.Secret, len(s.Build.Secrets))
+	ids := make([]string, 0, len(s.Build.Secrets))
+	for id, secret := range s.Build.Secrets {
+		ids = append(ids, id)
+		if secret.Env != "" {
+			secrets[id] = docker.Secret{Value: os.Getenv(secret.Env)}
+		} else {
+			secrets[id] = docker.Secret{File: p.config.Abs(secret.File)}
+		}
+	}
+	inputs := digest.Inputs{
+		Context: manifest, Dockerfile: text, Args: s.Build.Args, Target: s.Build.Target, Platform: platform,
+		Bases: digests, Secrets: ids, Dir: s.Build.Context, DockerfilePath: path,
+	}.Summary()
+	i := image{service: s, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
+	i.cause = p.cause(s.Name, inputs)
+	i.build = docker.Build{
+		Service: s.Name, Ref: i.ref,
+		Context: root, Ignore: ignore.Patterns, Dockerfile: text, DockerfileName: path,
+		Target: s.Build.Target, Args: s.Build.Args, Secrets: secrets, Platform: platform, Offline: p.options.Offline,
+		Labels: map[string]string{"run.devenv.service": s.Name, "run.devenv.inputs": inputs.Digest},
+	}
+	return i, nil
+}
+
+// relative is a path as messages show it: relative to devenv.yaml where it is below it.
+func (p *Project) relative(path string) string {
+	if rel, err := filepath.Rel(p.config.Dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+// baseDigests asks for the digest of each base image once, however many services build on it.
+type baseDigests struct {
+	engine *docker.Engine
+	mu     sync.Mutex
+	known  map[string]func() (string, error)
+}
+
+func (b *baseDigests) resolve(ctx context.Context, bases []dockerfile.Base) (map[string]string, error) {
+	digests := make([]string, len(bases))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, base := range bases {
+		ref := base.Ref
+		b.mu.Lock()
+		find, ok := b.known[ref]
+		if !ok {
+			find = sync.OnceValues(func() (string, error) {
+				digest, _, err := b.engine.Resolve(ctx, ref)
+				return digest, err
+			})
+			b.known[ref] = find
+		}
+		b.mu.Unlock()
+		group.Go(func() (err error) {
+			digests[i], err = find()
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	found := make(map[string]string, len(bases))
+	for i, base := range bases {
+		found[base.Ref] = digests[i]
+	}
+	return found, nil
+}
+
+// What a service was last built from is kept, by service, so that the next change can be named. It decides nothing: without it a
+// cause is only less precise.
+
+func (p *Project) inputsFile(service string) string {
+	return p.state.path(filepath.Join("inputs", service+".json"))
+}
+
+func (p *Project) cause(service string, now digest.Summary) string {
+	data, err := os.ReadFile(p.inputsFile(service))
+	if err != nil {
+		return ""
+	}
+	var last digest.Summary
+	if err := json.Unmarshal(data, &last); err != nil {
+		return ""
+	}
+	return digest.Cause(digest.Diff(last, now))
+}
+
+func (p *Project) remember(i image) error {
+	data, err := json.Marshal(i.inputs)
+	if err != nil {
+		return err
+	}
+	return writeFile(p.inputsFile(i.service.Name), data)
+}
+
+// builder is engine.Builder over the images of one command.
+type builder struct {
+	project *Project
+	engine  *docker.Engine
+	images  map[string]image // by reference
+}
+
+// Build implements engine.Builder.
+func (b builder) Build(ctx context.Context, i plan.Image, report engine.Report) error {
+	image := b.images[i.Ref]
+	if err := b.engine.Build(ctx, image.build, report); err != nil {
+		return err
+	}
+	if err := b.project.remember(image); err != nil {
+		b.project.log.Warn("inputs not remembered; the next cause will be less precise", "service", i.Service, "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package devenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// Up makes the environment match the working tree and returns when it is ready. services restricts it to those services and to what
+// belongs to no service. With nothing to do it executes no step.
+func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
+	release, err := p.state.lock()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer release()
+	p.notices()
+
+	g, err := p.gather(ctx, services)
+	if err != nil {
+		return Outcome{}, stopped(ctx, err)
+	}
+	defer func() { g.close() }()
+	var total int
+	if g.state.Status != plan.Running {
+		// Charts may ask which APIs a cluster has, so what is deployed is known only once it runs.
+		done, err := p.run(ctx, g, g.plan().Infrastructure())
+		total += done
+		if err != nil {
+			return Outcome{Steps: total}, stopped(ctx, err)
+		}
+		g.close()
+		if g, err = p.gather(ctx, services); err != nil {
+			return Outcome{Steps: total}, stopped(ctx, err)
+		}
+	}
+	todo := g.plan()
+	done, err := p.run(ctx, g, todo)
+	total += done
+	if err != nil {
+		return Outcome{Steps: total}, stopped(ctx, err)
+	}
+	if len(services) == 0 {
+		if err := p.markDeployed(ctx, g); err != nil {
+			return Outcome{Steps: total}, stopped(ctx, err)
+		}
+	}
+	summary := p.name + " is ready, " + plan.Count(total, "step")
+	if total == 0 {
+		summary = p.name + " is ready, nothing to do"
+	}
+	return Outcome{Steps: total, Summary: summary}, nil
+}
+
+// notices says which keys of devenv.yaml have no effect yet.
+func (p *Project) notices() {
+	for _, text := range p.config.Notices() {
+		p.sink.Emit(event.Notice{Text: text})
+	}
+}
+
+// run carries out a plan and returns how many steps were executed.
+func (p *Project) run(ctx context.Context, g *gathered, todo plan.Plan) (int, error) {
+	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String()})
+	if len(todo.Steps) == 0 {
+		return 0, nil
+	}
+	images := make(map[string]image, len(g.images))
+	for _, i := range g.images {
+		images[i.ref] = i
+	}
+	e := engine.Engine{
+		Clusters: g.clusters,
+		Builder:  builder{project: p, engine: g.engine, images: images},
+		Delivery: g.clusters,
+		Sink:     p.sink,
+		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 3, Calls: 16},
+	}
+	if g.cluster != nil {
+		e.Deployer = g.cluster
+	}
+	result, err := e.Run(ctx, todo)
+	if g.cluster != nil {
+		// Also when ctx has ended: what was applied until then is to be remembered.
+		err = errors.Join(err, g.cluster.Flush(context.WithoutCancel(ctx)))
+	}
+	return result.Done, err
+}
+
+// markDeployed records which sources were deployed to their end, so that their next deployment is an upgrade.
+func (p *Project) markDeployed(ctx context.Context, g *gathered) error {
+	for _, s := range g.desired.Sources {
+		if g.observed.Sources[s.Name] {
+			continue
+		}
+		if err := g.cluster.MarkDeployed(ctx, s.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stopped makes the errors of a run that was stopped from outside into the one that says so: whatever broke while it was being stopped broke
+// because of that.
+func stopped(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &fault.Error{
+			Kind: fault.Deploy, What: "stopped", Err: context.Cause(ctx),
+			Next: "`devenv up` goes on from here; `devenv status` shows what is not ready.",
+		}
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %w", context.Canceled)
+	}
+	return err
+}
+
+// Plan says what Up would do, and changes nothing.
+func (p *Project) Plan(ctx context.Context, services []string) (Outcome, error) {
+	p.notices()
+	g, err := p.gather(ctx, services)
+	if err != nil {
+		return Outcome{}, stopped(ctx, err)
+	}
+	defer g.close()
+	todo := g.plan()
+	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String(), DryRun: true})
+	return Outcome{Steps: len(todo.Steps)}, nil
+}
