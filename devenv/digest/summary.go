@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,16 +39,18 @@ func (in Inputs) Summary() Summary {
 	for name, value := range in.Args {
 		s.Args[name] = short([]byte(value))
 	}
+	var buf []byte
 	for i := range in.Context {
 		f := &in.Context[i]
-		content := ""
+		buf = append(buf[:0], byte(f.Kind))
+		buf = append(strconv.AppendUint(buf, uint64(f.Mode), 8), ':')
 		switch f.Kind {
 		case File:
-			content = hex.EncodeToString(f.Hash[:8])
+			buf = hex.AppendEncode(buf, f.Hash[:8])
 		case Link, Device:
-			content = short([]byte(f.Link))
+			buf = append(buf, short([]byte(f.Link))...)
 		}
-		s.Files[f.Path] = fmt.Sprintf("%c%o:%s", f.Kind, f.Mode, content)
+		s.Files[f.Path] = string(buf)
 	}
 	return s
 }

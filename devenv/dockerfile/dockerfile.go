@@ -18,6 +18,7 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
@@ -64,24 +65,30 @@ func (e *Error) Fault(path string) *fault.Error {
 	return &fault.Error{Kind: fault.Build, What: "the Dockerfile is not valid", Where: where, Err: e.Err, Next: "correct the Dockerfile"}
 }
 
-// Parse reads a Dockerfile for a build of target (empty: the last stage) with these build arguments, for Linux on this machine's
-// architecture. Only images that the target depends on are in the result: through FROM, COPY --from and RUN --mount=from, but neither
-// scratch nor stages. The error is an *Error.
+// Parse is ParseFor for Linux on this machine's architecture.
 func Parse(data []byte, target string, args map[string]string) (*File, error) {
+	return ParseFor(data, target, "linux/"+runtime.GOARCH, args)
+}
+
+// ParseFor reads a Dockerfile for a build of target (empty: the last stage) with these build arguments, by an engine of this platform
+// (os/architecture or os/architecture/variant) for the same platform. Only images that the target depends on are in the result: through FROM, COPY --from and RUN --mount=from, but neither
+// scratch nor stages. The error is an *Error.
+func ParseFor(data []byte, target, platform string, args map[string]string) (*File, error) {
 	f := &File{}
 	f.Syntax, _, _, _ = parser.DetectSyntax(data)
 	ast, err := parser.Parse(bytes.NewReader(data))
 	if err != nil {
 		return nil, located(err)
 	}
-	stages, global, err := instructions.Parse(ast.AST, nil)
+	// A linter that says nothing: without any, BuildKit's parser fails on a comment such as # check=skip=all.
+	stages, global, err := instructions.Parse(ast.AST, linter.New(&linter.Config{}))
 	if err != nil {
 		return nil, located(err)
 	}
 	if len(stages) == 0 {
 		return nil, &Error{Err: errors.New("the Dockerfile has no stage")}
 	}
-	g := &graph{stages: stages, lex: shell.NewLex(ast.EscapeToken), visited: map[int]bool{}, seen: map[Base]bool{}}
+	g := &graph{stages: stages, lex: shell.NewLex(ast.EscapeToken), visited: map[int]bool{}, seen: map[Base]int{}}
 	last := len(stages) - 1
 	for i, s := range stages {
 		f.Stages = append(f.Stages, s.Name)
@@ -92,7 +99,7 @@ func Parse(data []byte, target string, args map[string]string) (*File, error) {
 	if target != "" && !strings.EqualFold(stages[last].Name, target) {
 		return nil, &Error{Err: fmt.Errorf("there is no stage %q; the stages are %s", target, names(f.Stages))}
 	}
-	if err := g.arguments(global, args, stages[last].Name); err != nil {
+	if err := g.arguments(global, args, platform, stages[last].Name); err != nil {
 		return nil, err
 	}
 	if err := g.stage(last); err != nil {
@@ -139,20 +146,17 @@ type graph struct {
 	lex     *shell.Lex
 	env     []string // what FROM can refer to, as NAME=value; later ones win
 	visited map[int]bool
-	seen    map[Base]bool // by Ref and Platform
-	found   []Base
+	seen    map[Base]int // images without their lines → the first line that names them
 }
 
 // arguments collects what FROM can refer to: the platform's arguments, and those declared before the first FROM.
-func (g *graph) arguments(global []instructions.ArgCommand, args map[string]string, target string) error {
-	if target == "" {
-		target = "default"
-	}
-	arch, platform := runtime.GOARCH, "linux/"+runtime.GOARCH
+func (g *graph) arguments(global []instructions.ArgCommand, args map[string]string, platform, target string) error {
+	system, rest, _ := strings.Cut(platform, "/")
+	arch, variant, _ := strings.Cut(rest, "/")
 	for _, kv := range [][2]string{
-		{"BUILDPLATFORM", platform}, {"BUILDOS", "linux"}, {"BUILDOSVERSION", ""}, {"BUILDARCH", arch}, {"BUILDVARIANT", ""},
-		{"TARGETPLATFORM", platform}, {"TARGETOS", "linux"}, {"TARGETOSVERSION", ""}, {"TARGETARCH", arch}, {"TARGETVARIANT", ""},
-		{"TARGETSTAGE", target},
+		{"BUILDPLATFORM", platform}, {"BUILDOS", system}, {"BUILDOSVERSION", ""}, {"BUILDARCH", arch}, {"BUILDVARIANT", variant},
+		{"TARGETPLATFORM", platform}, {"TARGETOS", system}, {"TARGETOSVERSION", ""}, {"TARGETARCH", arch}, {"TARGETVARIANT", variant},
+		{"TARGETSTAGE", cmp.Or(target, "default")},
 	} {
 		if value, given := args[kv[0]]; given {
 			kv[1] = value
@@ -322,16 +326,21 @@ func (g *graph) image(name, platform string, line int) error {
 		return &Error{Line: line, Err: fmt.Errorf("%q is no image reference: %w", name, err)}
 	}
 	base := Base{Ref: reference.FamiliarString(reference.TagNameOnly(named)), Platform: platform}
-	if !g.seen[base] {
-		g.seen[base] = true
-		base.Line = line
-		g.found = append(g.found, base)
+	if line < cmp.Or(g.seen[base], line+1) {
+		g.seen[base] = line
 	}
 	return nil
 }
 
 // bases is what was found, in the order of the file.
 func (g *graph) bases() []Base {
-	slices.SortStableFunc(g.found, func(a, b Base) int { return cmp.Compare(a.Line, b.Line) })
-	return g.found
+	var bases []Base
+	for base, line := range g.seen {
+		base.Line = line
+		bases = append(bases, base)
+	}
+	slices.SortFunc(bases, func(a, b Base) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Ref, b.Ref), cmp.Compare(a.Platform, b.Platform))
+	})
+	return bases
 }
