@@ -14,15 +14,16 @@ def edit(name, pattern, replacement):
     if count == 0:
         raise SystemExit(f"{path}: nothing matches {pattern!r}")
     path.write_text(text)
-    compileall.compile_file(path, force=True, quiet=1)
 
 
 # Where pip installs to.
 edit("sysconfig.py", r"prefix_scheme = 'posix_local'", "prefix_scheme = 'posix_prefix'")
 edit("sysconfig.py", r"os\.environ\.get\('DEB_PYTHON_INSTALL_LAYOUT', 'posix_local'\)", "None")
+# What setuptools asks about Debian's ways: to treat every installation as it treats one in a virtual environment.
+edit("_distutils_system_mod.py", r"return sys\.base_prefix != sys\.prefix or .*", "return True")
 
 # Debian's own conventions, of no use outside of its packages. EXTERNALLY-MANAGED would make pip refuse to install.
-for name in ("EXTERNALLY-MANAGED", "_distutils_system_mod.py", "sitecustomize.py"):
+for name in ("EXTERNALLY-MANAGED", "sitecustomize.py"):
     (lib / name).unlink(missing_ok=True)
 shutil.rmtree(lib / "test", ignore_errors=True)
 
@@ -51,4 +52,6 @@ if _debian in sys.path:
     sys.path[sys.path.index(_debian)] = getsitepackages([sys.base_prefix])[0]
 ''')
 (packages / "_standin_paths.pth").write_text("import _standin_paths\n")
-compileall.compile_file(lib / "_standin_paths.py", quiet=1)
+
+# Without its compiled form every start of a program would compile the library again.
+compileall.compile_dir(lib, quiet=1, workers=0)
