@@ -68,7 +68,7 @@ func onUsageError(_ *cli.Context, err error, _ bool) error { return err }
 func unknownCommand(app *cli.App, name string) error {
 	err := &fault.Error{Kind: fault.Config, What: fmt.Sprintf("unknown command %q", name), Next: "`devenv --help` lists the commands."}
 	if like := cli.SuggestCommand(app.Commands, name); like != "" {
-		err.Next = fmt.Sprintf("Did you mean `devenv %s`? ", like) + err.Next
+		err.Next = like + " " + err.Next
 	}
 	return err
 }

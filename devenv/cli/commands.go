@@ -30,14 +30,14 @@ func (r *runner) commands() []*cli.Command {
 			Name:  "render",
 			Usage: "print the objects that `up` would apply, as YAML",
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
-				return devenv.Outcome{}, none(i, func() error { return p.Render(i.ctx) })
+				return devenv.Outcome{}, p.Render(i.ctx)
 			}),
 		},
 		{
 			Name:  "status",
 			Usage: "show cluster, nodes, services, pods and endpoints",
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
-				return devenv.Outcome{}, none(i, func() error { return p.Status(i.ctx) })
+				return devenv.Outcome{}, p.Status(i.ctx)
 			}),
 		},
 		{
@@ -71,9 +71,6 @@ func (r *runner) commands() []*cli.Command {
 				&cli.BoolFlag{Name: "data", Usage: "delete persistent volume claims too"},
 			},
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
-				if err := none(i, func() error { return nil }); err != nil {
-					return devenv.Outcome{}, err
-				}
 				return p.Down(i.ctx, devenv.DownOptions{Cluster: i.Bool("cluster"), Data: i.Bool("data")})
 			}),
 		},
@@ -83,14 +80,15 @@ func (r *runner) commands() []*cli.Command {
 			Description: "devenv never reads or writes your kubeconfig. To use kubectl:\n\n" +
 				"    KUBECONFIG=$(devenv kubeconfig) kubectl get pods -A",
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
-				return devenv.Outcome{}, none(i, func() error { return p.Kubeconfig(i.ctx) })
+				return devenv.Outcome{}, p.Kubeconfig(i.ctx)
 			}),
 		},
 		{
 			Name:  "version",
 			Usage: "print devenv's version and those of what is built in",
 			Action: r.action(func(i *invocation) (devenv.Outcome, error) {
-				return devenv.Outcome{}, none(i, func() error { i.view.Emit(version()); return nil })
+				i.view.Emit(version())
+				return devenv.Outcome{}, nil
 			}),
 		},
 		{
@@ -117,19 +115,23 @@ func (r *runner) commands() []*cli.Command {
 		c.Flags = append(c.Flags, globals(taken)...)
 		c.OnUsageError = onUsageError
 		c.HideHelpCommand = true
+		if c.ArgsUsage == "" {
+			c.ArgsUsage = " "
+			c.Before = refuseArguments
+		}
 	}
 	return commands
 }
 
-// none carries out do, unless there are arguments that the command does not take.
-func none(i *invocation, do func() error) error {
-	if i.NArg() > 0 {
-		return &fault.Error{
-			Kind: fault.Config, What: i.Command.Name + " takes no argument " + i.Args().First(),
-			Next: "`devenv " + i.Command.Name + " --help` shows what is accepted.",
-		}
+// refuseArguments is for commands that take none.
+func refuseArguments(c *cli.Context) error {
+	if c.NArg() == 0 {
+		return nil
 	}
-	return do()
+	return &fault.Error{
+		Kind: fault.Config, What: c.Command.Name + " takes no argument " + c.Args().First(),
+		Next: "`devenv " + c.Command.Name + " --help` shows what is accepted.",
+	}
 }
 
 // completions hook the library's own completion, which answers --generate-bash-completion, into a shell.
