@@ -45,7 +45,7 @@ func (d *decoder) services(c *Config) {
 	ports := map[int]string{}
 	for i := range c.Services {
 		s := &c.Services[i]
-		at := "services." + s.Name
+		at := join("services", s.Name)
 		d.image(s, at, repositories)
 		if s.Build.Dockerfile == "" {
 			s.Build.Dockerfile = "Dockerfile"
@@ -89,7 +89,7 @@ func (d *decoder) image(s *Service, at string, repositories map[string]string) {
 		return
 	}
 	if other := repositories[named.Name()]; other != "" {
-		d.problem(at, "", "service %s has the same image %s", other, s.Image)
+		d.problem(at, "", "image %s belongs to service %s already", s.Image, other)
 		return
 	}
 	repositories[named.Name()] = s.Name
@@ -110,7 +110,7 @@ func (d *decoder) build(c *Config, s *Service, at string) {
 	}
 	for id, secret := range s.Build.Secrets {
 		if secret.File != "" {
-			d.isFile(secret.File, at+".secrets."+id)
+			d.isFile(secret.File, join(at+".secrets", id))
 		}
 	}
 }
@@ -128,12 +128,6 @@ func (d *decoder) deploy(c *Config) {
 			d.chart(e.Helm.Chart, at+".helm.chart")
 			for j, file := range e.Helm.Values {
 				d.isFile(file, fmt.Sprintf("%s.helm.values[%d]", at, j))
-			}
-			for path, value := range e.Helm.Set {
-				switch value.(type) {
-				case map[string]any, []any:
-					d.problem(at+".helm.set."+path, "", "set takes single values; write %s in a values file", path)
-				}
 			}
 		}
 		if e.Kustomize != "" {
@@ -164,15 +158,17 @@ func (d *decoder) local(e Deploy, at string) {
 }
 
 // isFile and isDir check the type of a path; that it exists was checked while decoding, where the field has the rule.
-func (d *decoder) isFile(file, at string) bool {
+func (d *decoder) isFile(file, at string) {
+	if file == "" {
+		return
+	}
 	info, err := os.Stat(resolve(d.dir, file))
 	switch {
 	case err == nil && info.IsDir():
 		d.problem(at, "", "%s: %s is a directory, not a file", last(at), file)
-	case err != nil && strings.Contains(at, ".secrets."): // secrets have no rule: they may be no path
+	case err != nil && strings.Contains(at, ".build.secrets"): // secrets have no rule: they may be no path
 		d.problem(at, d.neighbour(file), "%s: %s does not exist", last(at), file)
 	}
-	return err == nil && !info.IsDir()
 }
 
 func (d *decoder) isDir(file, at string) bool {
@@ -214,6 +210,9 @@ func (d *decoder) kustomization(dir, at string) {
 }
 
 func (d *decoder) manifests(pattern, at string) {
+	if pattern == "" {
+		return
+	}
 	matches, err := filepath.Glob(resolve(d.dir, pattern))
 	if err != nil {
 		d.problem(at, "", "manifests: %q is no valid pattern", pattern)

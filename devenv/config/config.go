@@ -10,7 +10,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -143,11 +142,10 @@ func at(known map[string]Pos, file, path string) Pos {
 		if pos, ok := known[path]; ok {
 			return pos
 		}
-		cut := max(strings.LastIndexByte(path, '.'), strings.LastIndexByte(path, '['))
-		if cut < 0 {
-			return cmp.Or(known[""], Pos{File: file, Line: 1, Column: 1})
+		if path == "" {
+			return Pos{File: file, Line: 1, Column: 1}
 		}
-		path = path[:cut]
+		path = parent(path)
 	}
 }
 
@@ -191,25 +189,25 @@ func (c *Config) Select(names []string) ([]Service, error) {
 // Notices says, one line for each, which keys of the file have no effect in this version of devenv.
 func (c *Config) Notices() []string {
 	var notices []string
-	idle := func(pos Pos, what string) {
-		notices = append(notices, fmt.Sprintf("%s: %s has no effect yet", pos, what))
+	note := func(path, what string) {
+		notices = append(notices, fmt.Sprintf("%s: %s no effect yet", c.At(path), what))
 	}
 	for _, s := range c.Services {
 		if s.Dev != nil {
-			path := "services." + s.Name + ".dev"
-			idle(c.At(path), path)
+			path := join(join("services", s.Name), "dev")
+			note(path, path+" has")
 		}
 	}
 	for i, d := range c.Deploy {
 		if d.Local != nil {
-			idle(c.At(fmt.Sprintf("deploy[%d].local", i)), "local of deploy "+d.Name)
+			note(fmt.Sprintf("deploy[%d].local", i), "what deploy "+d.Name+" has under local has")
 		}
 	}
 	if len(c.Divergences) > 0 {
-		idle(c.At("divergences"), "divergences")
+		note("divergences", "divergences have")
 	}
 	if len(c.Tests) > 0 {
-		idle(c.At("tests"), "tests")
+		note("tests", "tests have")
 	}
 	return notices
 }

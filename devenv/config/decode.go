@@ -45,10 +45,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, r rules) {
 	case t == durationType:
 		d.duration(n, v, path)
 	case isText(t):
-		if text, ok := d.text(n, path); ok {
-			if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-				d.fail(n, path, "", "%s: %s", last(path), err)
-			}
+		if n.Kind != yaml.ScalarNode { // a number will do: forward: [8080]
+			d.fail(n, path, "", "%s must be text, not %s", last(path), describe(n))
+		} else if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
+			d.fail(n, path, "", "%s: %s", last(path), err)
 		}
 	default:
 		d.kind(n, v, path, r)
@@ -64,7 +64,7 @@ func (d *decoder) kind(n *yaml.Node, v reflect.Value, path string, r rules) {
 	case reflect.Int:
 		d.number(n, v, path, r)
 	case reflect.Interface:
-		d.anything(n, v, path)
+		d.anything(n, v, path, r)
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(n, v.Elem(), path, r)
@@ -90,7 +90,7 @@ func (d *decoder) text(n *yaml.Node, path string) (string, bool) {
 		case "!!str", "!!timestamp":
 			return n.Value, true
 		case "!!int", "!!float", "!!bool":
-			d.fail(n, path, `"`+n.Value+`"`, "%s must be text, not %s", last(path), describe(n))
+			d.fail(n, path, "", "%s must be text, not %s; put it in quotes", last(path), describe(n))
 			return "", false
 		}
 	}
@@ -134,7 +134,11 @@ func (d *decoder) number(n *yaml.Node, v reflect.Value, path string, r rules) {
 }
 
 // anything decodes into the types of JSON: map[string]any, []any, string, bool, int, float64, nil.
-func (d *decoder) anything(n *yaml.Node, v reflect.Value, path string) {
+func (d *decoder) anything(n *yaml.Node, v reflect.Value, path string, r rules) {
+	if r.has("scalar") && n.Kind != yaml.ScalarNode {
+		d.fail(n, path, "", "%s must be a single value, not %s", last(path), describe(n))
+		return
+	}
 	value, err := plainValue(n)
 	if err != nil {
 		d.fail(n, path, "", "%s: %s", last(path), err)
@@ -194,7 +198,11 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 			d.unknownKey(key, join(path, key.Value), keys(v.Type()))
 			continue
 		}
-		d.value(value, v.FieldByIndex(field.Index), join(path, key.Value), rulesOf(field))
+		at := join(path, key.Value)
+		d.value(value, v.FieldByIndex(field.Index), at, rulesOf(field))
+		if value.Kind != yaml.ScalarNode {
+			d.at[at] = Pos{d.file, key.Line, key.Column} // messages about the whole point at its name
+		}
 	}
 	d.structRules(n, v.Type(), path)
 }
@@ -225,7 +233,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, r rules) {
 			// Arguments and labels are text, whatever they look like: 1.10 is not 1.1.
 			d.at[at] = Pos{d.file, value.Line, value.Column}
 			if value.Kind != yaml.ScalarNode || isNull(value) {
-				d.fail(value, at, `""`, "%s must be text, not %s", key.Value, describe(value))
+				d.fail(value, at, "", "%s must be text, not %s", key.Value, describe(value))
 				continue
 			}
 			element.SetString(value.Value)
@@ -248,12 +256,15 @@ func (d *decoder) keyed(n *yaml.Node, v reflect.Value, path string, r rules) {
 		at := join(path, key.Value)
 		element := reflect.New(v.Type().Elem()).Elem()
 		element.FieldByIndex(name.Index).SetString(key.Value)
+		if key.Value == "" {
+			d.fail(key, at, "", "%s has an empty key", last(path))
+			continue
+		}
 		d.textRules(key, key.Value, at, r)
 		if isNull(value) { // grades: with nothing in it is a service that lacks everything
 			value = &yaml.Node{Kind: yaml.MappingNode, Line: key.Line, Column: key.Column}
 		}
 		d.value(value, element, at, nil)
-		// Messages about the whole point at its name.
 		d.at[at] = Pos{d.file, key.Line, key.Column}
 		if pos := element.FieldByName("Pos"); pos.IsValid() {
 			pos.Set(reflect.ValueOf(d.at[at]))
@@ -273,11 +284,11 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string, r rules) {
 	}
 	for i, item := range n.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
+		// An entry that is wrong keeps its place, so that the paths of the others are right.
+		element := reflect.New(v.Type().Elem()).Elem()
 		if isNull(item) {
 			d.fail(item, at, "", "%s has an empty entry", last(path))
-			continue
 		}
-		element := reflect.New(v.Type().Elem()).Elem()
 		d.value(item, element, at, r)
 		v.Set(reflect.Append(v, element))
 	}

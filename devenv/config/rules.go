@@ -68,11 +68,11 @@ func (d *decoder) textRules(n *yaml.Node, text, at string, r rules) bool {
 		return len(d.problems) == before
 	}
 	if valid := r.choices("enum"); valid != nil && !slices.Contains(valid, text) {
-		if guess := nearest(text, valid); guess != "" || len(valid) == 1 {
-			d.fail(n, at, valid[max(0, slices.Index(valid, guess))], "%s cannot be %q", last(at), text)
-		} else {
-			d.fail(n, at, "", "%s must be one of %s, not %q", last(at), strings.Join(valid, ", "), text)
+		one := "one of "
+		if len(valid) == 1 {
+			one = ""
 		}
+		d.fail(n, at, nearest(text, valid), "%s must be %s%s, not %q", last(at), one, strings.Join(valid, ", "), text)
 	}
 	if r.has("label") {
 		d.labelRule(n, text, at, r)
@@ -217,23 +217,43 @@ func describe(n *yaml.Node) string {
 	return n.Value
 }
 
-// last is the name of the value in its surroundings: context for services.grades.build.context, deploy for deploy[0].
+// last is the name of the value at a path in its surroundings: context for services.grades.build.context, deploy for deploy[0],
+// docker.io for registryMirrors["docker.io"][0].
 func last(at string) string {
 	if at == "" {
 		return "the file"
 	}
-	at = at[strings.LastIndexByte(at, '.')+1:]
-	if i := strings.IndexByte(at, '['); i > 0 {
-		at = at[:i]
+	for numbered.MatchString(at) {
+		at = parent(at)
 	}
-	return at
+	rest := at[len(parent(at)):]
+	if quoted, ok := strings.CutPrefix(rest, "["); ok {
+		if name, err := strconv.Unquote(strings.TrimSuffix(quoted, "]")); err == nil {
+			return name
+		}
+	}
+	return strings.TrimPrefix(rest, ".")
 }
 
+var numbered = regexp.MustCompile(`\[[0-9]+\]$`)
+
+// join is the path of the value of key; a key that would be taken for more than one name is quoted.
 func join(at, key string) string {
+	if key == "" || strings.ContainsAny(key, `.[]" `) {
+		return at + "[" + strconv.Quote(key) + "]"
+	}
 	if at == "" {
 		return key
 	}
 	return at + "." + key
+}
+
+// parent is the path of the value around the one at path.
+func parent(at string) string {
+	if i := strings.LastIndex(at, `["`); i >= 0 && strings.HasSuffix(at, `"]`) {
+		return at[:i]
+	}
+	return at[:max(0, strings.LastIndexByte(at, '.'), strings.LastIndexByte(at, '['))]
 }
 
 // keys are the keys of a mapping that t is decoded from, in the order of the schema.

@@ -11,7 +11,7 @@ import (
 // Forward is a port on 127.0.0.1 that leads to one of a service's pods.
 type Forward struct {
 	Local  int    // port on this machine
-	Remote string // a container's port: its number, or its name
+	Remote string // a port of the service: its number, or its name
 }
 
 // forwardPattern is what JSON Schema is told; UnmarshalText is the judge.
@@ -25,7 +25,7 @@ func (f *Forward) UnmarshalText(text []byte) error {
 	if !two {
 		remote = local
 	}
-	port, err := port(local)
+	port, err := portNumber(local)
 	if err != nil {
 		return fmt.Errorf("%q is not LOCAL:REMOTE or PORT: %w", text, err)
 	}
@@ -46,8 +46,6 @@ func (f Forward) MarshalText() ([]byte, error) { return []byte(f.String()), nil 
 
 // String is LOCAL:REMOTE.
 func (f Forward) String() string { return strconv.Itoa(f.Local) + ":" + f.Remote }
-
-func port(text string) (int, error) { return portNumber(text) }
 
 func portNumber(text string) (int, error) {
 	n, err := strconv.Atoi(text)

@@ -66,13 +66,16 @@ func invalidText(data []byte) (line, column int, ok bool) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
-// syntax takes the line out of the YAML library's message.
+// syntax takes the line out of the YAML library's message. What its parser (not its scanner) finds, it counts from 0.
 func syntax(err error) (line int, message string) {
 	m := yamlLine.FindStringSubmatch(err.Error())
 	if m == nil {
 		return 1, err.Error()
 	}
 	line, _ = strconv.Atoi(m[1])
+	if strings.HasPrefix(m[2], "did not find expected") {
+		line++
+	}
 	return max(line, 1), "not valid YAML: " + strings.TrimSpace(m[2])
 }
 

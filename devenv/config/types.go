@@ -6,7 +6,8 @@ import "time"
 // JSON Schema (schema.go reads them from this very file), so that what an editor shows is what a reader of the code sees.
 //
 // Tags: yaml is the key's name. "check" holds rules, separated by spaces: required; label (a DNS label); enum=a|b; min=N and
-// max=N for numbers; path (relative to the file's directory); exactlyone=a|b on a blank field. A field tagged
+// max=N for numbers; maxlen=N for labels; path (relative to the file's directory, and there);
+// abs (absolute, in a container); scalar; exactlyone=a|b and atleastone=a|b on a blank field. A field tagged
 // key:"name" takes the key of the mapping entry that the struct is the value of; a field Pos takes the position.
 
 // Config is a devenv.yaml: what one environment consists of.
@@ -65,7 +66,7 @@ type Service struct {
 	Build Build `yaml:"build" check:"required"`
 	// Dev says which ways a change may take into the cluster while developing.
 	Dev *Dev `yaml:"dev"`
-	// Forward lists ports to open on 127.0.0.1: LOCAL:REMOTE, or PORT for the same on both sides. REMOTE is a number or the name of a container's port.
+	// Forward lists ports to open on 127.0.0.1: LOCAL:REMOTE, or PORT for the same on both sides. REMOTE is the number or the name of a port of the service.
 	Forward []Forward `yaml:"forward"`
 
 	Pos Pos `yaml:"-"`
@@ -152,7 +153,7 @@ type Helm struct {
 	// Values are values files as production uses them; later ones win.
 	Values []string `yaml:"values" check:"path"`
 	// Set sets single values, by path as helm --set writes it: image.pullPolicy. Text stays text; numbers, true, false and null are what they are.
-	Set map[string]any `yaml:"set"`
+	Set map[string]any `yaml:"set" check:"scalar"`
 
 	Pos Pos `yaml:"-"`
 }
