@@ -1,0 +1,114 @@
+package kind_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/devenv-run/devenv/devenv/devenvtest"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/kind"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+func TestRealDelivery(t *testing.T) {
+	r := newReal(t, kind.Spec{Workers: 2})
+	r.create(t)
+	nodes := r.resolved.Cluster.Nodes
+
+	t.Run("contract", func(t *testing.T) {
+		devenvtest.DeliverySuite(t, func(t *testing.T) devenvtest.DeliverySubject {
+			return devenvtest.DeliverySubject{
+				Delivery: r.Clusters,
+				Nodes:    nodes,
+				NewImage: func(t *testing.T) plan.Image { return newImage(t, 5<<20) },
+				Runs:     r.runs,
+				Known: func(ctx context.Context, node string, i plan.Image) (bool, error) {
+					out, err := run(ctx, "docker", "exec", node, "ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
+					return strings.Contains(out, i.Ref), err
+				},
+				Break: func(t *testing.T, node string) func() {
+					must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr", "/usr/local/bin/ctr.away")
+					return func() { must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr.away", "/usr/local/bin/ctr") }
+				},
+			}
+		})
+	})
+
+	t.Run("an image counts only while it is complete and unpacked", func(t *testing.T) {
+		i := newImage(t, 1<<20)
+		if _, err := r.Deliver(t.Context(), i, nodes, progress(t)); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		held, err := r.NodeImages(t.Context(), nodes, []string{i.Ref, "registry.example.com/absent:1"})
+		t.Logf("asked %d nodes in %s", len(nodes), time.Since(begin).Round(time.Millisecond))
+		for _, node := range nodes {
+			if err != nil || !held[node][i.Ref] || held[node]["registry.example.com/absent:1"] {
+				t.Fatalf("%v, %v", held, err)
+			}
+		}
+		ctr := []string{"docker", "exec", nodes[1], "ctr", "--namespace=k8s.io"}
+		layer := must(t, "docker", "exec", nodes[1], "sh", "-c",
+			`ctr -n k8s.io content get $(ctr -n k8s.io images ls name=="`+i.Ref+`" | awk 'NR==2{print $3}') | jq -r '.layers[0].digest'`)
+		must(t, append(ctr, "content", "rm", strings.TrimSpace(layer))...)
+		held, err = r.NodeImages(t.Context(), nodes, []string{i.Ref})
+		if err != nil || held[nodes[1]][i.Ref] || !held[nodes[0]][i.Ref] {
+			t.Fatalf("without its content: %v, %v", held, err)
+		}
+		if _, err := r.Deliver(t.Context(), i, nodes[1:2], progress(t)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.runs(t.Context(), nodes[1], i); err != nil {
+			t.Fatal(err)
+		}
+	})
+
+	t.Run("a full disk is said, and nothing stays of the image", func(t *testing.T) {
+		const ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
+		must(t, "docker", "exec", nodes[1], "mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", ingest)
+		defer must(t, "docker", "exec", nodes[1], "umount", ingest)
+		i := newImage(t, 20<<20)
+		_, err := r.Deliver(t.Context(), i, nodes, progress(t))
+		f := (*fault.Error)(nil)
+		if !errors.As(err, &f) || f.Kind != fault.Machine || !strings.Contains(err.Error(), "the disk of node "+nodes[1]+" is full") {
+			t.Fatalf("%v\n%+v", err, f)
+		}
+		out := must(t, "docker", "exec", nodes[1], "ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
+		if strings.Contains(out, i.Ref) {
+			t.Error("the node still knows the image")
+		}
+		if err := r.runs(t.Context(), nodes[2], i); err != nil {
+			t.Errorf("the other nodes should have it: %v", err)
+		}
+	})
+
+	t.Run("a frozen node does not hold up the others", func(t *testing.T) {
+		i := newImage(t, 60<<20)
+		k := kind.New(r.options)
+		k.Hurry(3 * time.Second)
+		must(t, "docker", "pause", nodes[2])
+		begin := time.Now()
+		_, err := k.Deliver(t.Context(), i, nodes, progress(t))
+		must(t, "docker", "unpause", nodes[2])
+		if fault.Of(err) != fault.Machine || !strings.Contains(err.Error(), nodes[2]) || strings.Contains(err.Error(), nodes[1]) {
+			t.Errorf("%v", err)
+		}
+		t.Logf("after %s: %v", time.Since(begin).Round(100*time.Millisecond), err)
+		if err := r.runs(t.Context(), nodes[1], i); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("a big image", func(t *testing.T) {
+		i := newImage(t, 340<<20)
+		begin := time.Now()
+		detail, err := r.Deliver(t.Context(), i, nodes, progress(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s in %s", detail, time.Since(begin).Round(100*time.Millisecond))
+	})
+}

@@ -1,0 +1,111 @@
+package kind
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/distribution/reference"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devenv-run/devenv/devenv/fault"
+)
+
+// The programs that run in nodes. They need a shell, sed, head and ctr, which every node image has.
+var (
+	//go:embed script/lib.sh
+	scriptLib string
+	//go:embed script/held.sh
+	scriptHeld string
+	//go:embed script/import.sh
+	scriptImport string
+)
+
+// NodeImages says which of refs each node holds so that a pod can run it: node → reference → held. An image counts only if all its
+// content is there and it is unpacked. Every node and every ref has an entry. It costs one docker exec a node, all at
+// once. A node that does not answer is a fault.Machine.
+func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[string]map[string]bool, error) {
+	names := make([]string, len(refs))
+	for i, ref := range refs {
+		name, err := canonical(ref)
+		if err != nil {
+			return nil, err
+		}
+		names[i] = name
+	}
+	held := map[string]map[string]bool{}
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	for _, node := range nodes {
+		group.Go(func() error {
+			found := map[string]bool{}
+			if len(refs) > 0 {
+				out, err := k.inNode(ctx, node, scriptHeld, names...)
+				if err != nil {
+					return k.nodeFault(ctx, "asking "+node+" for its images", node, err)
+				}
+				for line := range strings.Lines(string(out)) {
+					found[strings.TrimSpace(line)] = true
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			held[node] = map[string]bool{}
+			for i, ref := range refs {
+				held[node][ref] = found[names[i]]
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return held, nil
+}
+
+// canonical is a reference as containerd and the kubelet know it: docker.io/library/redis:7 for redis:7.
+func canonical(ref string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", &fault.Error{
+			Kind: fault.Config, What: fmt.Sprintf("image reference %q", ref), Err: err, Next: "Correct the reference where it is declared.",
+		}
+	}
+	return reference.TagNameOnly(named).String(), nil
+}
+
+// inNode runs one of the scripts in a node.
+func (k *Clusters) inNode(ctx context.Context, node, script string, args ...string) ([]byte, error) {
+	return k.docker.run(ctx, nil, command(node, script, args, false)...)
+}
+
+// command is a docker command that runs a script in a node.
+func command(node, script string, args []string, stdin bool) []string {
+	line := []string{"exec"}
+	if stdin {
+		line = append(line, "--interactive")
+	}
+	line = append(line, "--privileged", node, "/bin/sh", "-c", scriptLib+script, "sh")
+	return append(line, args...)
+}
+
+// nodeFault is the fault of a node that did not do what it should.
+func (k *Clusters) nodeFault(ctx context.Context, what, node string, err error) error {
+	if ctx.Err() != nil || isFault(err) {
+		return k.engineFault(ctx, what, err)
+	}
+	f := &fault.Error{Kind: fault.Machine, What: what, Err: err, Next: "Run `devenv up` again; if it stays so, " + nextRecreate}
+	switch {
+	case said(err, noSpace):
+		f.What, f.Next = what+": the disk of node "+node+" is full", nextDisk
+	case said(err, noContainer):
+		f.What = what + ": the node is gone"
+		f.Next = nextRecreate
+	case said(err, notRunning, isPaused):
+		f.What = what + ": the node does not run"
+		f.Next = "`devenv up` starts it."
+	}
+	return f
+}
