@@ -52,6 +52,22 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
+func TestErrorsAsFault(t *testing.T) {
+	one := Errors{{File: "devenv.yaml", Line: 2, Column: 7, Message: "no"}}
+	two := append(one, Problem{File: "devenv.yaml", Line: 3, Column: 1, Message: "nor", Suggestion: "this"})
+	for _, c := range []struct {
+		errors       Errors
+		line, detail string
+	}{
+		{one, "devenv.yaml:2:7: devenv.yaml has a problem: no", "devenv.yaml:2:7: no"},
+		{two, "devenv.yaml:2:7: devenv.yaml has 2 problems: no (and 1 more)", "devenv.yaml:2:7: no\ndevenv.yaml:3:1: nor, did you mean \"this\"?"},
+	} {
+		if f := c.errors.Fault(); f.Error() != c.line || f.Detail != c.detail || fault.Of(f) != fault.Config {
+			t.Errorf("%s\n%s", f, f.Detail)
+		}
+	}
+}
+
 func TestPathsOfValues(t *testing.T) {
 	for _, c := range []struct{ path, last, parent string }{
 		{"", "the file", ""},

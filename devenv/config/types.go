@@ -5,10 +5,19 @@ import "time"
 // This file is the schema. Its types and tags drive the decoder (decode.go), and its doc comments are the descriptions of the
 // JSON Schema (schema.go reads them from this very file), so that what an editor shows is what a reader of the code sees.
 //
-// Tags: yaml is the key's name. "check" holds rules, separated by spaces: required; label (a DNS label); enum=a|b; min=N and
-// max=N for numbers; maxlen=N for labels; path (relative to the file's directory, and there);
-// abs (absolute, in a container); scalar; exactlyone=a|b and atleastone=a|b on a blank field. A field tagged
-// key:"name" takes the key of the mapping entry that the struct is the value of; a field Pos takes the position.
+// Tags: yaml is the key's name. check holds rules, separated by spaces; those for text hold for every text of a list or mapping:
+//
+//	required            the key must be there and have a value
+//	label               a DNS label, of at most maxlen=N characters (63); on named things it is about their names
+//	enum=a|b            one of these
+//	min=N max=N         of a number
+//	path                a file or directory that exists, relative to the file's directory
+//	abs                 an absolute path, in a container
+//	image, url, signal  an image reference, an http address, a signal's name
+//	scalar              anything but lists and mappings
+//	exactlyone=a|b      on a blank field: of these keys one is there; atleastone=a|b likewise
+//
+// A field tagged key takes the key of the mapping entry that its struct is the value of, and a field Pos takes the position.
 
 // Config is a devenv.yaml: what one environment consists of.
 type Config struct {

@@ -1,9 +1,11 @@
 package digest
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -89,6 +91,18 @@ func Diff(before, now Summary) []string {
 		changes = append(changes, "inputs changed") // what differs got lost on the way through JSON
 	}
 	return changes
+}
+
+// Since is Diff from a summary that was stored as JSON. Where nothing changed, as in most runs, it does not even decode it.
+func Since(stored []byte, now Summary) ([]string, error) {
+	if bytes.HasPrefix(stored, []byte(`{"digest":"`+now.Digest+`"`)) {
+		return nil, nil
+	}
+	var before Summary
+	if err := json.Unmarshal(stored, &before); err != nil {
+		return nil, err
+	}
+	return Diff(before, now), nil
 }
 
 // diffFiles says, too, whether the Dockerfile is one of the files that it names.

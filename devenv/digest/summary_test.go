@@ -84,6 +84,26 @@ func stored(t *testing.T, in digest.Inputs) digest.Summary {
 	return s
 }
 
+func TestSince(t *testing.T) {
+	before, now := inputs(), inputs()
+	now.Args["VERSION"] = "2"
+	text, err := json.Marshal(before.Summary())
+	must(t, err)
+	if changes, err := digest.Since(text, before.Summary()); err != nil || changes != nil {
+		t.Error(changes, err)
+	}
+	// It does not decode what has the digest already.
+	if changes, err := digest.Since(text[:len(text)-1], before.Summary()); err != nil || changes != nil {
+		t.Error(changes, err)
+	}
+	if changes, err := digest.Since(text, now.Summary()); err != nil || digest.Cause(changes) != "argument VERSION changed" {
+		t.Error(changes, err)
+	}
+	if _, err := digest.Since(text[:len(text)-1], now.Summary()); err == nil {
+		t.Error("no error for half a file")
+	}
+}
+
 func TestSummaryKeepsNoValues(t *testing.T) {
 	text, err := json.Marshal(inputs().Summary())
 	must(t, err)
