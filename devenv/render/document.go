@@ -18,6 +18,7 @@ type doc struct {
 	origin string         // the file, relative to the project, with a line where lines mean something to its author
 	value  map[string]any // numbers are json.Number, so that no digit is lost
 	chart  bool           // from a template of a chart: hook annotations count
+	hook   *hook          // of the list that the object was an item of
 }
 
 // text is one document before it is decoded.

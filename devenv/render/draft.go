@@ -3,6 +3,8 @@ package render
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/devenv-run/devenv/devenv/plan"
@@ -20,6 +22,15 @@ type draft struct {
 // draft makes drafts of a document of source i: one, or one for each item of a list. It also remembers the kinds that
 // a definition adds.
 func (r *rendering) draft(i int, d doc) error {
+	h := d.hook
+	if d.chart {
+		var unknown string
+		if h, unknown = hookOf(d.value); unknown != "" {
+			id, _ := identify(d.value)
+			r.note(fmt.Sprintf("%s: %s is left out, as Helm leaves it out: there is no hook %s", d.origin, id, unknown))
+			return nil
+		}
+	}
 	if items, ok := listItems(d.value); ok {
 		var failed []error
 		for n, item := range items {
@@ -28,7 +39,7 @@ func (r *rendering) draft(i int, d doc) error {
 				failed = append(failed, config(d.origin, fmt.Sprintf("item %d of the list is %s, not an object", n+1, jsonType(item)), nil, ""))
 				continue
 			}
-			failed = append(failed, r.draft(i, doc{origin: d.origin, value: value, chart: d.chart}))
+			failed = append(failed, r.draft(i, doc{origin: d.origin, value: value, hook: h}))
 		}
 		return errors.Join(failed...)
 	}
@@ -36,17 +47,28 @@ func (r *rendering) draft(i int, d doc) error {
 	if err != nil {
 		return config(d.origin, "not a Kubernetes object", err, "Every object needs apiVersion, kind and metadata.name.")
 	}
-	made := &draft{source: i, origin: d.origin, object: d.value, id: id}
-	if d.chart {
-		h, unknown := hookOf(d.value)
-		if unknown != "" {
-			r.note(fmt.Sprintf("%s: %s is left out, as Helm leaves it out: there is no hook %s", d.origin, id, unknown))
-			return nil
-		}
-		made.hook = h
+	if err := checkStrings(d.value); err != nil {
+		return config(d.origin, id.String(), err, "Put the value in quotes.")
 	}
-	r.drafts = append(r.drafts, made)
-	r.define(made.object, id)
+	r.drafts = append(r.drafts, &draft{source: i, origin: d.origin, object: d.value, id: id, hook: h})
+	r.define(d.value, id)
+	return nil
+}
+
+// checkStrings refuses labels and annotations whose values are no strings: true and 8080 want quotes. An API server would refuse
+// them too, but only after everything before them was applied.
+func checkStrings(value map[string]any) error {
+	metadata := value["metadata"].(map[string]any) // identify has seen it
+	for _, field := range []string{"labels", "annotations"} {
+		values, _ := metadata[field].(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			switch v := values[key].(type) {
+			case string, nil:
+			default:
+				return fmt.Errorf("metadata.%s: %s is %s, not a string", field, key, jsonType(v))
+			}
+		}
+	}
 	return nil
 }
 
@@ -56,7 +78,7 @@ func listItems(value map[string]any) ([]any, bool) {
 	kind, _ := value["kind"].(string)
 	items, ok := value["items"].([]any)
 	if !ok || !strings.HasSuffix(kind, "List") {
-		return nil, false
+		return nil, kind == "List" && value["items"] == nil
 	}
 	if of := strings.TrimSuffix(kind, "List"); of != "" {
 		for _, item := range items {

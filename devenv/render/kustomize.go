@@ -121,6 +121,8 @@ func kustomizeError(origin, last string, s *Source, err error) error {
 	switch {
 	case strings.Contains(words, "security; file"):
 		next = "A kustomization may read only files in or below its own folder: move the file there, or make its folder a base."
+	case strings.Contains(words, "--enable-helm"):
+		next = "Deploy the chart by a source of its own, with helm instead of kustomize; kubectl does not render it either."
 	case strings.Contains(words, "no such file"):
 		next = "Check the paths that the kustomization names."
 	}

@@ -55,6 +55,7 @@ func inspect(data []byte, isFile func(ref string) bool) (remote *remoteError, sc
 // firstScalar finds the first scalar below node that match accepts. field is the key that the scalar, or the list it
 // stands in, belongs to; empty at the top.
 func firstScalar(node *yaml.Node, match func(field, value string) bool) *yaml.Node {
+	followed := map[*yaml.Node]bool{} // aliases; an anchor may contain itself
 	var visit func(n *yaml.Node, field string) *yaml.Node
 	visit = func(n *yaml.Node, field string) *yaml.Node {
 		switch n.Kind {
@@ -75,7 +76,10 @@ func firstScalar(node *yaml.Node, match func(field, value string) bool) *yaml.No
 				}
 			}
 		case yaml.AliasNode:
-			return visit(n.Alias, field)
+			if !followed[n] {
+				followed[n] = true
+				return visit(n.Alias, field)
+			}
 		}
 		return nil
 	}
