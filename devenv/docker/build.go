@@ -148,8 +148,8 @@ func (e *Engine) solve(ctx context.Context, b Build, files filesync.StaticDirSou
 func (e *Engine) attributes(b Build, builtIn bool) map[string]string {
 	a := map[string]string{
 		"filename": dockerfileName,
-		// Prefer what the engine holds over asking a registry what a tag means today. The engine's classic image store does that
-		// anyway; its containerd store only when told.
+		// Use what the engine holds rather than ask a registry what a tag means today: the image's reference was computed from the
+		// digest of the base image that is here (Resolve). What an engine does when not told depends on its version and image store.
 		"image-resolve-mode": "local",
 	}
 	// The proxies of the docker configuration are build arguments that Docker knows by name: they do not become part of the image.

@@ -50,6 +50,7 @@ func (b Build) explain(f *fault.Error, st *step, err error) {
 	if noSpace(text) || noSpace(f.Detail) {
 		full := diskFull(b.what(), f.Err)
 		f.Kind, f.What, f.Next = full.Kind, full.What, full.Next
+		f.Where = "" // no line of the Dockerfile is to blame
 		return
 	}
 	if st == nil {

@@ -44,11 +44,11 @@ func TestBuildFault(t *testing.T) {
 			cause: `process "/bin/sh -c make" did not complete successfully: exit code: 2`, detail: "cc: x.c:1: error\nmake: *** Error 1",
 		},
 		"the disk is full, says a step": {
-			status: []*bkclient.SolveStatus{run, full}, err: failed, kind: fault.Machine, where: "svc/Dockerfile", what: "disk is full",
+			status: []*bkclient.SolveStatus{run, full}, err: failed, kind: fault.Machine, what: "disk is full",
 			detail: "cp: error writing '/x': No space left on device", next: "docker system df", cause: "exit code: 2",
 		},
 		"the disk is full, says the engine": {
-			err: errors.New("failed to solve: failed to copy: write /var/lib/docker/x: no space left on device"), kind: fault.Machine, where: "svc/Dockerfile",
+			err: errors.New("failed to solve: failed to copy: write /var/lib/docker/x: no space left on device"), kind: fault.Machine,
 			what: "disk is full", next: "docker system df", cause: "no space left",
 		},
 		"a base image that the registry denies": {
