@@ -61,6 +61,9 @@ type podObject struct {
 				Running *struct {
 					StartedAt time.Time `json:"startedAt"`
 				} `json:"running"`
+				Waiting *struct {
+					Reason string `json:"reason"`
+				} `json:"waiting"`
 			} `json:"state"`
 		} `json:"containerStatuses"`
 	} `json:"status"`

@@ -91,8 +91,9 @@ func (k *Clusters) chooseImage(ctx context.Context, l *loaded) (choice, error) {
 	}
 	why := "devenv is offline"
 	if !k.Offline {
+		// By the tag: a reference with a digest resolves to that without anybody being asked.
 		ask, cancel := context.WithTimeout(ctx, k.wait.ask)
-		_, _, err := k.Engine.Resolve(ask, pinned)
+		_, _, err := k.Engine.Resolve(ask, tagged)
 		cancel()
 		if err == nil {
 			return choice{ref: pinned, kubernetes: tagVersion(pinned), notice: "node image " + tagged + " will be pulled"}, nil

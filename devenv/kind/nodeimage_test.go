@@ -28,12 +28,12 @@ func TestResolveChoosesTheNodeImage(t *testing.T) {
 		{name: "kind's default, held", world: func(w *world) { w.images[pinned] = "sha256:1" }, image: pinned, version: "v1.37.0"},
 		{name: "kind's default, loaded from a file", world: func(w *world) { w.images[def] = "sha256:1" }, image: def, version: "v1.37.0"},
 		{name: "kind's default, to be pulled", world: func(w *world) {
-			w.registry[pinned] = true
+			w.registry[def] = true
 			w.labelled = []image{local}
 		}, image: pinned, version: "v1.37.0", notice: "will be pulled"},
 		{name: "a labelled one, the newest", world: func(w *world) { w.labelled = []image{older, {}, local} }, image: "devenv/node:v1.36.3", version: "v1.36.3", notice: "stands in for kind's default"},
 		{name: "offline", offline: true, world: func(w *world) {
-			w.registry[pinned] = true
+			w.registry[def] = true
 			w.labelled = []image{local}
 		}, image: "devenv/node:v1.36.3", version: "v1.36.3", notice: "devenv is offline"},
 		{name: "none", fails: "there is no node image"},

@@ -45,7 +45,7 @@ func pending(o observation, e expectation) string {
 		since, ours := e.since[p.Spec.NodeName]
 		up := ours && p.ready(since)
 		if p.ownedBy("DaemonSet") && !up {
-			return "waiting for " + p.Metadata.Name
+			return "waiting for " + p.describe()
 		}
 		switch p.Metadata.Labels["k8s-app"] {
 		case "kube-proxy":
@@ -137,12 +137,22 @@ func (k *Clusters) awaitReady(ctx context.Context, api apiServer, e expectation,
 	}
 }
 
+// describe is the pod's name and, where one of its containers waits for something, for what: "kindnet-x (CrashLoopBackOff)".
+func (p podObject) describe() string {
+	for _, c := range p.Status.Containers {
+		if w := c.State.Waiting; w != nil && w.Reason != "" && w.Reason != "ContainerCreating" {
+			return p.Metadata.Name + " (" + w.Reason + ")"
+		}
+	}
+	return p.Metadata.Name
+}
+
 // notReady lists the pods of kube-system that are not ready.
 func notReady(o observation) string {
 	var names []string
 	for _, p := range o.pods {
 		if !p.ready(time.Time{}) {
-			names = append(names, p.Metadata.Name)
+			names = append(names, p.describe())
 		}
 	}
 	if len(names) == 0 {

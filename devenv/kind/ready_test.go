@@ -38,6 +38,12 @@ func TestPending(t *testing.T) {
 		{"a pod's container is the one from before", func(o *observation, _ *expectation) {
 			o.pods[3] = testPod("kindnet-b", "kindnet", "x-worker", "DaemonSet", true, start.Add(-time.Hour))
 		}, "waiting for kindnet-b"},
+		{"the pod network crashes", func(o *observation, _ *expectation) {
+			crash := struct {
+				Reason string `json:"reason"`
+			}{"CrashLoopBackOff"}
+			o.pods[3].Status.Containers[0].State.Running, o.pods[3].Status.Containers[0].State.Waiting = nil, &crash
+		}, "waiting for kindnet-x-worker (CrashLoopBackOff)"},
 		{"kube-proxy has no pod on a node yet", func(o *observation, _ *expectation) { o.pods = append(o.pods[:2:2], o.pods[3:]...) }, "waiting for kube-proxy on every node"},
 		{"no kube-proxy is wanted", func(o *observation, e *expectation) {
 			o.pods = append(o.pods[:2:2], o.pods[3:]...)
