@@ -14,25 +14,26 @@ const module = "github.com/devenv-run/devenv/"
 
 // arrows says which of our packages each package may import. docs/ARCHITECTURE.md draws the same picture. Tests may also import devenvtest.
 var arrows = map[string][]string{
-	"cmd/devenv":        {"devenv/cli"},
-	"devenv/cli":        {"devenv", "devenv/event", "devenv/fault", "devenv/view"},
-	"devenv":            {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/kind", "devenv/kube", "devenv/plan", "devenv/render", "devenv/view", "templates"},
-	"devenv/engine":     {"devenv/event", "devenv/fault", "devenv/plan"},
-	"devenv/view":       {"devenv/event", "devenv/fault", "devenv/plan"},
-	"devenv/config":     {"devenv/fault"},
-	"devenv/render":     {"devenv/fault", "devenv/plan"},
-	"devenv/docker":     {"devenv/event", "devenv/fault", "devenv/plan"},
-	"devenv/kind":       {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
-	"devenv/kube":       {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
-	"devenv/dockerfile": {"devenv/digest", "devenv/fault"},
-	"devenv/digest":     {},
-	"devenv/plan":       {},
-	"devenv/event":      {"devenv/plan"},
-	"devenv/fault":      {},
-	"devenv/devenvtest": {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
-	"devenv/e2e":        {},
-	"devenv/e2e/asker":  {},
-	"templates":         {},
+	"cmd/devenv":           {"devenv/cli"},
+	"devenv/cli":           {"devenv", "devenv/event", "devenv/fault", "devenv/view"},
+	"devenv":               {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/kind", "devenv/kube", "devenv/plan", "devenv/render", "devenv/view", "templates"},
+	"devenv/engine":        {"devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/view":          {"devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/config":        {"devenv/fault"},
+	"devenv/render":        {"devenv/fault", "devenv/plan"},
+	"devenv/docker":        {"devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/kind":          {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/kube":          {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/dockerfile":    {"devenv/digest", "devenv/fault"},
+	"devenv/digest":        {"devenv/fault"},
+	"devenv/plan":          {},
+	"devenv/event":         {"devenv/plan"},
+	"devenv/fault":         {},
+	"devenv/devenvtest":    {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/e2e":           {},
+	"devenv/e2e/asker":     {},
+	"scripts/bench/coldup": {},
+	"templates":            {},
 }
 
 // pure packages import only the standard library beside what arrows allows.
@@ -45,7 +46,7 @@ var confined = map[string]string{
 	"helm.sh/helm/":              "devenv/render",
 	"sigs.k8s.io/kustomize/api/": "devenv/render",
 	"github.com/urfave/cli/":     "devenv/cli",
-	"gopkg.in/yaml.v3":           "devenv/config",
+	"k8s.io/client-go/dynamic/":  "devenv/kube",
 }
 
 type goPackage struct {

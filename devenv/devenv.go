@@ -91,6 +91,8 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 		return nil, err
 	}
 	p.closed = append(p.closed, p.logFile.Close)
+	// The Helm, Kustomize and Kubernetes libraries write to the default logger; what they say belongs into the debug log.
+	slog.SetDefault(p.log)
 	p.sink = view.Tee(o.Sink, view.Log(p.log))
 	p.docker = sync.OnceValues(func() (*docker.Engine, error) {
 		e, err := docker.Open(ctx)

@@ -67,7 +67,7 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 			Next: "Correct build.dockerfile of the service; it is relative to the build context.",
 		}
 	}
-	parsed, err := dockerfile.Parse(text, s.Build.Target, s.Build.Args)
+	parsed, err := dockerfile.ParseFor(text, s.Build.Target, platform, s.Build.Args)
 	if invalid := (*dockerfile.Error)(nil); errors.As(err, &invalid) {
 		return image{}, invalid.Fault(path)
 	} else if err != nil {
@@ -170,11 +170,11 @@ func (p *Project) cause(service string, now digest.Summary) string {
 	if err != nil {
 		return ""
 	}
-	var last digest.Summary
-	if err := json.Unmarshal(data, &last); err != nil {
+	changes, err := digest.Since(data, now)
+	if err != nil {
 		return ""
 	}
-	return digest.Cause(digest.Diff(last, now))
+	return digest.Cause(changes)
 }
 
 func (p *Project) remember(i image) error {
