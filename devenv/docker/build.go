@@ -60,9 +60,9 @@ func (s Secret) GoString() string { return s.String() }
 // what is the build in messages.
 func (b Build) what() string { return "build of service " + b.Service }
 
-// Build builds an image in the engine's BuildKit. Only files that changed since the last build of the same service from the same directory are
-// sent; base images that the engine holds are used as they are. After success the engine holds the image under b.Ref; after a failure
-// b.Ref is what it was before. When ctx ends, the build is stopped in the engine.
+// Build builds an image in the engine's BuildKit. Only files that changed since the last build of the same service from the same
+// directory are sent; base images that the engine holds are used as they are. After success the engine holds the image under b.Ref;
+// after a failure b.Ref is what it was before. When ctx ends, the build is stopped in the engine.
 //
 // report takes short lines of progress: the step that runs, the last line of its output, what is transferred. It is called from one
 // goroutine at a time, and not after Build has returned.
@@ -76,19 +76,17 @@ func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error 
 		return err
 	}
 	hidden := newRedactor(secrets)
-	say := func(line string) { report(hidden.clean(line)) }
-
 	frontend := frontendOf(b.Dockerfile)
-	builtIn := e.mustBuildIn(ctx, b, frontend, say)
+	builtIn := e.mustBuildIn(ctx, b, frontend, report)
 	for {
-		p := newProgress(say)
+		p := newProgress(report, hidden)
 		err := e.solve(ctx, b, files, secrets, builtIn, p.update)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() == nil && !builtIn && e.lacksFrontend(frontend, p, err) {
 			builtIn = true
-			say(frontend.notice())
+			report(frontend.notice())
 			continue
 		}
 		return e.buildFault(ctx, b, p, hidden, err)
@@ -96,7 +94,9 @@ func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error 
 }
 
 // solve runs one build. Its progress goes to update, from one goroutine.
-func (e *Engine) solve(ctx context.Context, b Build, files filesync.StaticDirSource, secrets map[string][]byte, builtIn bool, update func(*bkclient.SolveStatus)) error {
+func (e *Engine) solve(
+	ctx context.Context, b Build, files filesync.StaticDirSource, secrets map[string][]byte, builtIn bool, update func(*bkclient.SolveStatus),
+) error {
 	conn, err := e.api.DialHijack(ctx, "/grpc", "h2c", nil)
 	if err != nil {
 		return &dialError{err}
@@ -116,7 +116,9 @@ func (e *Engine) solve(ctx context.Context, b Build, files filesync.StaticDirSou
 	}
 	s.Allow(filesync.NewFSSyncProvider(files))
 	s.Allow(secretsprovider.FromMap(secrets))
-	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: authprovider.LoadAuthConfig(e.config)}))
+	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
+		AuthConfigProvider: authprovider.LoadAuthConfig(e.config),
+	}))
 	g.Go(func() error {
 		return s.Run(ctx, func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
 			return e.api.DialHijack(ctx, "/session", proto, meta)

@@ -71,9 +71,9 @@ func rootOwned(_ string, st *types.Stat) fsutil.MapResult {
 	return fsutil.MapResultKeep
 }
 
-// sharedKey is the name under which BuildKit keeps the files of this build, to be sent only what changed. A service has its own even where it shares
-// the directory with others: BuildKit asks each for the part that its Dockerfile uses, and one key for all would make them
-// throw each other's files away.
+// sharedKey is the name under which BuildKit keeps the files of this build, to be sent only what changed. A service has its own even
+// where it shares the directory with others: BuildKit asks each for the part that its Dockerfile uses, and one key for all would
+// make them throw each other's files away.
 func (b Build) sharedKey() string {
 	dir, err := filepath.Abs(b.Context)
 	if err != nil {
@@ -119,7 +119,8 @@ func (m memoryFS) Open(name string) (io.ReadCloser, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
-// contentTime is a modification time (in nanoseconds) that differs when the content does: BuildKit takes a file for unchanged when its time and size are.
+// contentTime is a modification time (in nanoseconds) that differs when the content does: BuildKit takes a file for unchanged when its
+// time and size are.
 func contentTime(data []byte) int64 {
 	sum := sha256.Sum256(data)
 	var t int64

@@ -36,9 +36,12 @@ func (e *Engine) buildFault(ctx context.Context, b Build, p *progress, hidden re
 			Next: "The engine was restarted, or somebody cancelled the build; run the command again.",
 		}
 	}
-	f := &fault.Error{Kind: fault.Build, What: b.what(), Where: b.where(err, st), Err: cause(err, hidden), Next: "Correct what the output shows and run the command again."}
+	f := &fault.Error{
+		Kind: fault.Build, What: b.what(), Where: b.where(err, st), Err: cause(err, hidden),
+		Next: "Correct what the output shows and run the command again.",
+	}
 	if st != nil {
-		f.Detail = hidden.clean(st.output.String())
+		f.Detail = st.output.String()
 	}
 	b.explain(f, st, err)
 	return f
@@ -88,7 +91,8 @@ func severed(err error) bool {
 }
 
 // imageSteps are the names of steps that get an image from a registry.
-var imageSteps = regexp.MustCompile(`^(?:\[(?:[^\]]* )?internal\] load metadata for|resolve image config for(?: docker-image://)?|\[[^\]]*\] FROM) ?([^ ]+)`)
+var imageSteps = regexp.MustCompile(
+	`^(?:\[(?:[^\]]* )?internal\] load metadata for|resolve image config for(?: docker-image://)?|\[[^\]]*\] FROM) ?([^ ]+)`)
 
 // imageIn is the image that a step of this name wants from a registry, as people write it, or "".
 func imageIn(step string) string {
@@ -129,7 +133,8 @@ type wordsError struct {
 func (e *wordsError) Error() string { return e.words }
 func (e *wordsError) Unwrap() error { return e.err }
 
-var wrapping = regexp.MustCompile(`(failed to solve( with frontend [a-z0-9.]+)?|failed to create LLB definition|failed to receive status|rpc error: code = \w+ desc =):? ?`)
+var wrapping = regexp.MustCompile(
+	`(failed to solve( with frontend [a-z0-9.]+)?|failed to create LLB definition|failed to receive status|rpc error: code = \w+ desc =):? ?`)
 
 // withoutStatus takes the wrapping off an error's text.
 func withoutStatus(text string) string { return wrapping.ReplaceAllString(text, "") }

@@ -68,12 +68,12 @@ func TestBuildFault(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := newProgress(func(string) {})
+			p := newProgress(func(string) {}, redactor{})
 			for _, s := range test.status {
 				p.update(s)
 			}
 			b := Build{Service: "grades", DockerfileName: "svc/Dockerfile"}
-			f := checkFault(t, (&Engine{}).buildFault(t.Context(), b, p, newRedactor(nil), test.err), test.kind, test.next, test.cause)
+			f := checkFault(t, (&Engine{}).buildFault(t.Context(), b, p, redactor{}, test.err), test.kind, test.next, test.cause)
 			if f.Where != test.where || !strings.Contains(f.What, test.what) || f.Detail != test.detail || !errors.Is(f, test.err) {
 				t.Errorf("got %+v", f)
 			}
@@ -83,8 +83,8 @@ func TestBuildFault(t *testing.T) {
 
 func TestBuildStoppedByTheEngine(t *testing.T) {
 	e := fakeEngine(t, nil, "")
-	p := newProgress(func(string) {})
+	p := newProgress(func(string) {}, redactor{})
 	p.update(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: "sha256:1", Name: "[2/2] RUN make", Error: "context canceled"}}})
 	err := fmt.Errorf("failed to solve: %w", status.Error(codes.Canceled, "context canceled"))
-	checkFault(t, e.buildFault(t.Context(), Build{Service: "grades"}, p, newRedactor(nil), err), fault.Machine, "stopped the build", "run the command again")
+	checkFault(t, e.buildFault(t.Context(), Build{Service: "grades"}, p, redactor{}, err), fault.Machine, "stopped the build", "run the command again")
 }

@@ -195,7 +195,8 @@ func (at endpoint) unreachable(err error) error {
 	case at.origin != "":
 		f.Next = "Start the engine of " + at.origin + ", or choose another with `docker context use`."
 	default:
-		f.Next = "Start Docker Desktop, or run `sudo systemctl start docker`. Where no engine is installed, `scripts/setup` in devenv's repository sets one up."
+		f.Next = "Start Docker Desktop, or run `sudo systemctl start docker`. " +
+			"Where no engine is installed, `scripts/setup` in devenv's repository sets one up."
 	}
 	return f
 }

@@ -39,7 +39,7 @@ func (f frontend) notice() string {
 
 // mustBuildIn decides, before a build, whether to leave the named frontend out: where the build before could not get it, or
 // where asking is not wanted and the engine does not hold it.
-func (e *Engine) mustBuildIn(ctx context.Context, b Build, f frontend, say func(string)) bool {
+func (e *Engine) mustBuildIn(ctx context.Context, b Build, f frontend, report func(string)) bool {
 	if f.ref == "" {
 		return false
 	}
@@ -51,7 +51,7 @@ func (e *Engine) mustBuildIn(ctx context.Context, b Build, f frontend, say func(
 		skip = cerrdefs.IsNotFound(err)
 	}
 	if skip {
-		say(f.notice())
+		report(f.notice())
 	}
 	return skip
 }

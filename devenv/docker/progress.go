@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 // progress follows one build: it makes short lines of what BuildKit tells, and keeps every step's output for the error.
 type progress struct {
 	report func(string)
+	hidden redactor
 	said   string // the line reported last
 	steps  map[digest.Digest]*step
 	order  []*step
@@ -25,8 +27,8 @@ type step struct {
 	parts   transfers // of a base image that is being downloaded
 }
 
-func newProgress(report func(string)) *progress {
-	return &progress{report: report, steps: map[digest.Digest]*step{}}
+func newProgress(report func(string), hidden redactor) *progress {
+	return &progress{report: report, hidden: hidden, steps: map[digest.Digest]*step{}}
 }
 
 // update takes one message of BuildKit, which may hold news of many steps, and reports the newest of each kind.
@@ -64,7 +66,7 @@ func (p *progress) update(s *bkclient.SolveStatus) {
 func (p *progress) step(d digest.Digest) *step {
 	st := p.steps[d]
 	if st == nil {
-		st = &step{parts: transfers{}}
+		st = &step{parts: transfers{}, output: tail{hidden: p.hidden}}
 		p.steps[d] = st
 		p.order = append(p.order, st)
 	}
@@ -75,6 +77,7 @@ func (p *progress) step(d digest.Digest) *step {
 const longestLine = 160
 
 func (p *progress) say(line string) {
+	line = p.hidden.clean(line)
 	if r := []rune(line); len(r) > longestLine {
 		line = string(r[:longestLine]) + "…"
 	}
@@ -144,6 +147,7 @@ const (
 
 // tail keeps the last lines of an output that arrives in pieces.
 type tail struct {
+	hidden  redactor
 	lines   []string // at most keptLines, oldest first
 	dropped int      // how many lines were before them
 	partial []byte   // what came after the last line end
@@ -151,26 +155,25 @@ type tail struct {
 
 // write takes a piece and returns the last line in it that says something, or "".
 func (t *tail) write(data []byte) (last string) {
-	t.partial = append(t.partial, data...)
 	for {
-		line, rest, ok := strings.Cut(string(t.partial), "\n")
-		if !ok {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
 			break
 		}
-		t.partial = []byte(rest)
-		line = plain(line)
+		line := t.shown(append(t.partial, data[:i]...))
+		t.partial, data = t.partial[:0], data[i+1:]
 		t.add(line)
 		if strings.TrimSpace(line) != "" {
 			last = line
 		}
 	}
+	t.partial = append(t.partial, data...)
 	if len(t.partial) > keptLineLength {
 		// A progress bar without line ends, or a very long line: what counts is its end or its beginning, not all of it.
-		if i := strings.LastIndexByte(string(t.partial), '\r'); i >= 0 {
-			t.partial = t.partial[i:]
-		} else {
-			t.partial = t.partial[:keptLineLength]
+		if i := bytes.LastIndexByte(t.partial, '\r'); i > 0 {
+			t.partial = t.partial[:copy(t.partial, t.partial[i:])]
 		}
+		t.partial = t.partial[:min(len(t.partial), keptLineLength+1)]
 	}
 	return last
 }
@@ -183,10 +186,19 @@ func (t *tail) add(line string) {
 	}
 }
 
+// shown is a line as it is kept: without secrets, and only then cut, lest a part of one stays.
+func (t *tail) shown(line []byte) string {
+	text := t.hidden.clean(plain(string(line)))
+	if len(text) > keptLineLength {
+		text = strings.ToValidUTF8(text[:keptLineLength], "") + "…"
+	}
+	return text
+}
+
 // String is the kept output; it says how much is missing before it.
 func (t *tail) String() string {
 	lines := t.lines
-	if rest := plain(string(t.partial)); rest != "" {
+	if rest := t.shown(t.partial); rest != "" {
 		lines = append(lines[:len(lines):len(lines)], rest)
 	}
 	text := strings.TrimRight(strings.Join(lines, "\n"), "\n")
@@ -196,8 +208,7 @@ func (t *tail) String() string {
 	return text
 }
 
-// plain is a line as a terminal would leave it: what follows the last carriage return, without escape sequences and cut to a sensible
-// length.
+// plain is a line as a terminal would leave it: what follows the last carriage return, without escape sequences.
 func plain(line string) string {
 	line = strings.TrimRight(line, "\r")
 	line = line[strings.LastIndexByte(line, '\r')+1:]
@@ -210,11 +221,7 @@ func plain(line string) string {
 			b.WriteByte(line[i])
 		}
 	}
-	line = b.String()
-	if len(line) > keptLineLength {
-		line = strings.ToValidUTF8(line[:keptLineLength], "") + "…"
-	}
-	return line
+	return b.String()
 }
 
 // escapeEnd is the index of the last byte of the escape sequence that begins at i.

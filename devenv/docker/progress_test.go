@@ -51,7 +51,7 @@ func replay(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	var shown bytes.Buffer
-	p := newProgress(func(line string) { fmt.Fprintln(&shown, line) })
+	p := newProgress(func(line string) { fmt.Fprintln(&shown, line) }, redactor{})
 	b := Build{Service: "grades", DockerfileName: "services/grades/Dockerfile"}
 	var failure error
 	for text := range strings.Lines(string(data)) {
@@ -73,7 +73,7 @@ func replay(t *testing.T, path string) string {
 	}
 	fmt.Fprintf(&shown, "--- frontend: %v\n", frontendOf(b.Dockerfile).failedIn(p, failure))
 	var f *fault.Error
-	if !errors.As((&Engine{}).buildFault(t.Context(), b, p, newRedactor(nil), failure), &f) {
+	if !errors.As((&Engine{}).buildFault(t.Context(), b, p, redactor{}, failure), &f) {
 		t.Fatal("not a fault")
 	}
 	fmt.Fprintf(&shown, "--- exit code %d\n%v\n--- detail\n%s\n--- next\n%s\n", f.Kind.ExitCode(), f, f.Detail, f.Next)

@@ -4,15 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/pkg/jsonmessage"
 	"github.com/docker/go-units"
-
-	"github.com/devenv-run/devenv/devenv/fault"
 )
 
 // Pull brings an image from its registry into the engine, with the user's credentials. report takes lines such as
@@ -20,7 +17,7 @@ import (
 func (e *Engine) Pull(ctx context.Context, ref string, report func(string)) error {
 	named, err := reference.ParseDockerRef(ref)
 	if err != nil {
-		return &fault.Error{Kind: fault.Config, What: fmt.Sprintf("%q is not an image reference", ref), Err: err, Next: "Correct the name of the image."}
+		return notAReference(ref, err)
 	}
 	what := "pulling image " + ref
 	auth, err := e.credentials(named)

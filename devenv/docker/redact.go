@@ -9,7 +9,8 @@ import (
 // shortestSecret is how many characters make a line of a secret worth hiding: hiding shorter ones would hide half of every output.
 const shortestSecret = 4
 
-// redactor takes the values of secrets out of what is shown. The image never holds them, but a step may print them.
+// redactor takes the values of secrets out of what is shown. The image never holds them, but a step may print them. The zero value
+// knows no secrets.
 type redactor struct{ replacer *strings.Replacer }
 
 func newRedactor(secrets map[string][]byte) redactor {
@@ -30,4 +31,9 @@ func newRedactor(secrets map[string][]byte) redactor {
 	return redactor{strings.NewReplacer(pairs...)}
 }
 
-func (r redactor) clean(text string) string { return r.replacer.Replace(text) }
+func (r redactor) clean(text string) string {
+	if r.replacer == nil {
+		return text
+	}
+	return r.replacer.Replace(text)
+}

@@ -24,7 +24,7 @@ const resolveTimeout = 15 * time.Second
 func (e *Engine) Resolve(ctx context.Context, ref string) (digest string, local bool, err error) {
 	named, err := reference.ParseDockerRef(ref)
 	if err != nil {
-		return "", false, &fault.Error{Kind: fault.Config, What: fmt.Sprintf("%q is not an image reference", ref), Err: err, Next: "Correct the name of the image."}
+		return "", false, notAReference(ref, err)
 	}
 	what := "resolving image " + ref
 	held, err := e.api.ImageInspect(ctx, named.String())
@@ -52,6 +52,12 @@ func (e *Engine) Resolve(ctx context.Context, ref string) (digest string, local 
 		return "", false, e.registryFault(ctx, what, named, err)
 	}
 	return d.Descriptor.Digest.String(), false, nil
+}
+
+func notAReference(ref string, err error) error {
+	return &fault.Error{
+		Kind: fault.Config, What: fmt.Sprintf("%q is not an image reference", ref), Err: err, Next: "Correct the name of the image.",
+	}
 }
 
 // repoDigest is the digest that the repository of named has in an image's list of repository@digest. Where it has several the
@@ -113,9 +119,11 @@ func (e *Engine) registryFault(ctx context.Context, what string, named reference
 // refusal says whose turn it is, and what to do, where an image cannot be had: its registry does not give it, or could not be asked.
 func refusal(name, domain string, answered bool) (fault.Kind, string) {
 	if answered {
-		return fault.Config, fmt.Sprintf("Check the name of %s. If it is private, `docker login %s` first; if it only exists on this machine, build or load it into the Docker Engine.", name, domain)
+		return fault.Config, fmt.Sprintf("Check the name of %s. If it is private, `docker login %s` first; "+
+			"if it only exists on this machine, build or load it into the Docker Engine.", name, domain)
 	}
-	return fault.Machine, fmt.Sprintf("%s is not in the Docker Engine and its registry could not be asked. Check the engine's network, proxy and registry mirror, or bring the image in with `docker load`.", name)
+	return fault.Machine, fmt.Sprintf("%s is not in the Docker Engine and its registry could not be asked. "+
+		"Check the engine's network, proxy and registry mirror, or bring the image in with `docker load`.", name)
 }
 
 // answered says whether the words are those of a registry that was asked and does not give the image, rather than those of a
