@@ -41,6 +41,11 @@ func partsFolder(t *testing.T) string {
 	if err := os.Symlink("usr/sbin", filepath.Join(parts, partUserland, "sbin")); err != nil {
 		t.Fatal(err)
 	}
+	// The build script leaves links to where the parts are kept.
+	real := filepath.Join(t.TempDir(), "userland")
+	if err := errors.Join(os.Rename(filepath.Join(parts, partUserland), real), os.Symlink(real, filepath.Join(parts, partUserland))); err != nil {
+		t.Fatal(err)
+	}
 	return parts
 }
 
@@ -161,6 +166,23 @@ func TestImagesOfTheControlPlaneShareTheirLayers(t *testing.T) {
 	}
 	if _, err := buildImages(t.TempDir(), testNames); err == nil {
 		t.Error("without parts: no error")
+	}
+}
+
+func TestTreeEntries(t *testing.T) {
+	entries, err := treeEntries(filepath.Join(partsFolder(t), partUserland))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, entry := range entries {
+		paths = append(paths, entry.Path+">"+entry.Link)
+	}
+	if want := []string{"/sbin>usr/sbin", "/usr>", "/usr/sbin>", "/usr/sbin/iptables>"}; !slices.Equal(paths, want) {
+		t.Errorf("got %v, want %v", paths, want)
+	}
+	if _, err := treeEntries(t.TempDir()); err == nil {
+		t.Error("an empty folder: no error")
 	}
 }
 

@@ -113,8 +113,12 @@ func withParents(entries []Entry) []Entry {
 
 // treeEntries returns the entries of a folder on this machine, which stands for the root of the image.
 func treeEntries(root string) ([]Entry, error) {
+	root, err := filepath.EvalSymlinks(root) // a walk does not enter a folder that is a link
+	if err != nil {
+		return nil, err
+	}
 	var entries []Entry
-	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || file == root {
 			return err
 		}
@@ -136,6 +140,9 @@ func treeEntries(root string) ([]Entry, error) {
 		entries = append(entries, entry)
 		return nil
 	})
+	if err == nil && len(entries) == 0 {
+		err = fmt.Errorf("%s: empty", root)
+	}
 	return entries, err
 }
 
