@@ -29,7 +29,7 @@ const (
 	maxBody      = 4 << 10
 	readyTimeout = time.Second
 
-	defaultTerms = 500
+	defaultTerms = 4000
 	maxTerms     = 20_000
 )
 
