@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -233,22 +234,33 @@ func (p *Project) Forward(ctx context.Context, services []string) error {
 	}()
 	for _, s := range selected {
 		for _, f := range s.Forward {
+			target, err := cluster.TargetOf(ctx, s.Name, []string{s.Image}, f.Remote)
+			if err != nil {
+				return stopped(ctx, err)
+			}
 			l, err := kube.Listen(ctx, f.Local)
 			if err != nil {
 				return err
 			}
-			opened = append(opened, open{s.Name, l, kube.Target{Pods: kube.Services{s.Name: {s.Image}}, Port: f.Remote}})
+			opened = append(opened, open{s.Name, l, target})
 		}
 	}
 	if len(opened) == 0 {
 		return notDeclared(p, services)
 	}
+	var mu sync.Mutex
 	group, gctx := errgroup.WithContext(ctx)
 	for _, o := range opened {
 		p.sink.Emit(event.Forwarding{Service: o.service, Local: o.listener.Addr().String(), Target: o.target.String()})
 		group.Go(func() error {
+			last := "" // a client that keeps trying is told once
 			return cluster.Forward(gctx, o.listener, o.target, func(text string) {
-				p.sink.Emit(event.Warning{Text: o.service + ": " + text})
+				mu.Lock()
+				defer mu.Unlock()
+				if text != last {
+					p.sink.Emit(event.Warning{Text: o.service + ": " + text})
+				}
+				last = text
 			})
 		})
 	}

@@ -129,19 +129,12 @@ func (r *runner) action(do func(*invocation) (devenv.Outcome, error)) cli.Action
 			ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("not finished within --timeout %s", d))
 		}
 		defer cancel()
-		// Said at the first Ctrl-C; the second one ends the process by itself.
-		stop := context.AfterFunc(ctx, func() {
-			if errors.Is(ctx.Err(), context.Canceled) {
-				v.Emit(event.Notice{Text: "stopping: what runs is being finished or undone; press Ctrl-C again to stop at once"})
-			}
-		})
 		began := time.Now()
 		i := &invocation{Context: c, ctx: ctx, view: v}
 		if isSet(c, "verbose") {
 			i.log = r.stderr
 		}
 		outcome, err := do(i)
-		stop()
 		r.code = 0
 		if err != nil {
 			r.code = fault.Of(err).ExitCode()
@@ -153,6 +146,16 @@ func (r *runner) action(do func(*invocation) (devenv.Outcome, error)) cli.Action
 		v.Close()
 		return nil
 	}
+}
+
+// sayStopping tells, at the first Ctrl-C, that work is being brought to an end; a second one ends the process by itself. The returned
+// function takes it back.
+func (i *invocation) sayStopping() (cancel func() bool) {
+	return context.AfterFunc(i.ctx, func() {
+		if errors.Is(i.ctx.Err(), context.Canceled) {
+			i.view.Emit(event.Notice{Text: "stopping: what runs is being finished or undone; press Ctrl-C again to stop at once"})
+		}
+	})
 }
 
 // open loads the project that the global flags name.

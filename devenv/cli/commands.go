@@ -16,6 +16,7 @@ func (r *runner) commands() []*cli.Command {
 			Description: "Creates the cluster, builds, loads, applies and waits, as far as that is needed: `devenv plan` shows what it would do.\n" +
 				"With services, only they are built and rolled out, beside everything that is no service.",
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
+				defer i.sayStopping()()
 				return p.Up(i.ctx, i.Args().Slice())
 			}),
 		},
@@ -71,6 +72,7 @@ func (r *runner) commands() []*cli.Command {
 				&cli.BoolFlag{Name: "data", Usage: "delete persistent volume claims too"},
 			},
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
+				defer i.sayStopping()()
 				return p.Down(i.ctx, devenv.DownOptions{Cluster: i.Bool("cluster"), Data: i.Bool("data")})
 			}),
 		},

@@ -94,11 +94,7 @@ func (s Step) Doing() string { return verb[s.Action][0] + " " + s.thing() }
 
 // Done is the step when it has succeeded: "image grades:devenv-3f2a9c built".
 func (s Step) Done() string {
-	done := s.thing() + " " + verb[s.Action][1]
-	if s.Action == Load {
-		done += " onto " + Count(len(s.Nodes), "node")
-	}
-	return done
+	return s.thing() + " " + verb[s.Action][1]
 }
 
 // thing is what a step is about. A Load acts on nodes, but is about an image.
