@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -77,7 +78,7 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 	if err != nil {
 		return image{}, err
 	}
-	digests, err := bases.resolve(ctx, parsed.Bases)
+	digests, err := bases.resolve(ctx, path, parsed.Bases)
 	if err != nil {
 		return image{}, err
 	}
@@ -128,7 +129,8 @@ type baseDigests struct {
 	known  map[string]func() (string, error)
 }
 
-func (b *baseDigests) resolve(ctx context.Context, bases []dockerfile.Base) (map[string]string, error) {
+// resolve finds the digests of the base images that the Dockerfile at path names.
+func (b *baseDigests) resolve(ctx context.Context, path string, bases []dockerfile.Base) (map[string]string, error) {
 	digests := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
@@ -145,6 +147,11 @@ func (b *baseDigests) resolve(ctx context.Context, bases []dockerfile.Base) (map
 		b.mu.Unlock()
 		group.Go(func() (err error) {
 			digests[i], err = find()
+			if unknown := (*fault.Error)(nil); errors.As(err, &unknown) {
+				named := *unknown // the error is shared by all that build on the image
+				named.Where = fmt.Sprintf("%s:%d", path, base.Line)
+				return &named
+			}
 			return err
 		})
 	}
