@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"flag"
 	"os"
 	"path/filepath"
@@ -93,12 +94,14 @@ func TestErrors(t *testing.T) {
 		if !errors.As(err, &f) || !errors.As(err, &problems) || f.Kind != fault.Config || f.Next == "" {
 			t.Fatalf("%#v", err)
 		}
+		var lines strings.Builder
 		for _, p := range problems {
 			if p.File != config.FileName || p.Line < 1 || p.Column < 1 {
 				t.Errorf("without a place: %#v", p)
 			}
+			lines.WriteString(p.String() + "\n")
 		}
-		return f.Detail + "\n"
+		return lines.String()
 	})
 }
 
@@ -122,11 +125,9 @@ func TestValid(t *testing.T) {
 }
 
 func problems(err error) string {
-	var f *fault.Error
-	if errors.As(err, &f) {
-		return f.Detail
-	}
-	return ""
+	var all config.Errors
+	errors.As(err, &all)
+	return fmt.Sprint(all)
 }
 
 func TestSchemaIsCurrent(t *testing.T) {

@@ -59,8 +59,8 @@ func TestErrorsAsFault(t *testing.T) {
 		errors       Errors
 		line, detail string
 	}{
-		{one, "devenv.yaml:2:7: devenv.yaml has a problem: no", "devenv.yaml:2:7: no"},
-		{two, "devenv.yaml:2:7: devenv.yaml has 2 problems: no (and 1 more)", "devenv.yaml:2:7: no\ndevenv.yaml:3:1: nor, did you mean \"this\"?"},
+		{one, "devenv.yaml:2:7: the file is not valid: no", ""},
+		{two, "devenv.yaml:2:7: the file has 2 problems: no (and 1 more)", "devenv.yaml:2:7: no\ndevenv.yaml:3:1: nor, did you mean \"this\"?"},
 	} {
 		if f := c.errors.Fault(); f.Error() != c.line || f.Detail != c.detail || fault.Of(f) != fault.Config {
 			t.Errorf("%s\n%s", f, f.Detail)

@@ -58,18 +58,16 @@ func (e Errors) Error() string {
 	return fmt.Sprintf("%s (and %d more)", e[0].text(), len(e)-1)
 }
 
-// Fault is e as users read it: one problem a line in Detail, as file:line:col: message. errors.As finds e in it.
+// Fault is e as users read it: several problems one a line in Detail, as file:line:col: message. errors.As finds e in it.
 func (e Errors) Fault() *fault.Error {
-	lines := make([]string, len(e))
-	for i, p := range e {
-		lines[i] = p.String()
-	}
 	first := e[0]
-	what := first.File + " has a problem"
-	next := "correct the line and run the command again"
+	what, next := "the file is not valid", "Correct the line and run the command again."
+	var lines []string
 	if len(e) > 1 {
-		what = fmt.Sprintf("%s has %d problems", first.File, len(e))
-		next = "correct these lines and run the command again"
+		what, next = fmt.Sprintf("the file has %d problems", len(e)), "Correct these lines and run the command again."
+		for _, p := range e {
+			lines = append(lines, p.String())
+		}
 	}
 	return &fault.Error{
 		Kind:   fault.Config,
