@@ -156,14 +156,15 @@ func (p *Project) lookInto(ctx context.Context, clusters *kind.Clusters, s *even
 	return nil
 }
 
-// describe adds to a service its workloads and pods. It is current if it has pods and all of them run the image that the working tree
-// stands for.
+// describe adds to a service its workloads and pods. It is current if it has pods and all of them, but for those that are on their way out, run
+// the image that the working tree stands for.
 func describe(s *event.Service, workloads []kube.Workload, pods []kube.Pod) {
 	for _, w := range workloads {
 		if slices.Contains(w.Services, s.Name) {
 			s.Workloads = append(s.Workloads, event.Workload{ID: w.ID.String(), Ready: w.Ready, Desired: w.Desired, Message: w.Message})
 		}
 	}
+	current, other := 0, 0
 	for _, pod := range pods {
 		// What a job left behind is history, not state.
 		if !slices.Contains(pod.Services, s.Name) || pod.Phase == "Completed" {
@@ -178,8 +179,14 @@ func describe(s *event.Service, workloads []kube.Workload, pods []kube.Pod) {
 		s.Pods = append(s.Pods, event.Pod{
 			Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node, Phase: pod.Phase, Ready: pod.Ready, Restarts: pod.Restarts, Image: image,
 		})
-		s.Current = (s.Current || len(s.Pods) == 1) && image == s.Image
+		switch {
+		case image == s.Image:
+			current++
+		case pod.Phase != "Terminating":
+			other++
+		}
 	}
+	s.Current = current > 0 && other == 0
 }
 
 // LogsOptions say which logs, and how much of them.

@@ -48,22 +48,26 @@ func TestOneNode(t *testing.T) {
 	})
 
 	step("status shows every service current, with its pods", func(t *testing.T) {
-		r := w.devenv(t, "status").must(t, 0)
-		i := slices.IndexFunc(r.events, func(e event) bool { return e.Type == "status" })
-		if i < 0 {
-			t.Fatalf("no status\n%s", r.summary())
-		}
-		for _, s := range r.events[i].Services {
-			if !s.Current || len(s.Pods) < 2 {
-				t.Errorf("%+v", s)
+		// The autoscaler makes the second pod of grades in its own time.
+		eventually(t, time.Minute, "two pods of every service", func() error {
+			r := w.devenv(t, "status").must(t, 0)
+			i := slices.IndexFunc(r.events, func(e event) bool { return e.Type == "status" })
+			if i < 0 {
+				t.Fatalf("no status\n%s", r.summary())
 			}
-		}
+			for _, s := range r.events[i].Services {
+				if !s.Current || len(s.Pods) < 2 {
+					return fmt.Errorf("%+v", s)
+				}
+			}
+			return nil
+		})
 	})
 
 	step("logs merge the containers of a service", func(t *testing.T) {
 		r := w.devenv(t, "logs", "web", "--tail", "5").must(t, 0)
-		if !strings.Contains(r.stdout, `"container":"php-fpm"`) && !strings.Contains(r.stdout, `"container":"php"`) {
-			t.Errorf("no line of PHP:\n%s", r.stdout)
+		if !strings.Contains(r.stdout, `"container":"log-forwarder"`) {
+			t.Errorf("no line of the log forwarder:\n%s", r.stdout)
 		}
 	})
 
