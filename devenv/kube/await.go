@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/devenv-run/devenv/devenv/engine"
@@ -180,10 +179,15 @@ func (w *waiting) judge(ctx context.Context, r engine.Report) (*unstructured.Uns
 		}
 		if object != nil {
 			state := w.ready(object, w.lazy)
-			if state.Ready {
+			pods, known := w.current(object)
+			if state.Ready && known && w.isWorkload {
+				if name := unsteady(pods, w.c.now()); name != "" {
+					state = condition{Message: "making sure that " + name + " keeps running"}
+				}
+			}
+			if state.Ready && known {
 				return object, nil
 			}
-			pods := revision(object, w.setList(), w.podList())
 			latest.object, latest.pods, latest.Message = object, pods, fmt.Sprintf("not ready within %s: %s", w.limit, progress(state, pods))
 			if v := w.verdict(ctx, object, state, pods); v != nil {
 				return nil, &stuck{verdict: *v, object: object, pods: pods}
@@ -220,6 +224,13 @@ func (w *waiting) present() (*unstructured.Unstructured, error) {
 	for _, u := range items {
 		return u, nil
 	}
+	if last := w.object.deleted(); last != nil && last.GetKind() == "Job" {
+		// One that removes itself when it is done may be gone before anybody looked at it complete.
+		last.SetDeletionTimestamp(nil)
+		if w.ready(last, nil).Ready {
+			return last, nil
+		}
+	}
 	return nil, &stuck{verdict: verdict{Reason: "NotFound", Message: "it was deleted while devenv waited for it", Next: "Run devenv up again."}}
 }
 
@@ -247,6 +258,16 @@ func (w *waiting) verdict(ctx context.Context, u *unstructured.Unstructured, sta
 		return unbound(events, now, w.since)
 	}
 	return unborn(events, now, w.since)
+}
+
+// current lists the pods of the object's present specification; known is false as long as they were not all seen.
+func (w *waiting) current(u *unstructured.Unstructured) (pods []*corev1.Pod, known bool) {
+	if !w.isWorkload {
+		return nil, true
+	}
+	_, podsSeen := w.pods.look()
+	_, setsSeen := w.sets.look()
+	return revision(u, w.setList(), w.podList()), podsSeen && (setsSeen || u.GetKind() != "Deployment")
 }
 
 func (w *waiting) podList() []*corev1.Pod {
@@ -320,12 +341,4 @@ func (c *Cluster) lazyClasses(ctx context.Context, objects ...*unstructured.Unst
 		lazy[s.GetName()] = mode == "WaitForFirstConsumer"
 	}
 	return lazy, nil
-}
-
-// uidOf is the UID of an object, or nothing for none.
-func uidOf(u *unstructured.Unstructured) types.UID {
-	if u == nil {
-		return ""
-	}
-	return u.GetUID()
 }

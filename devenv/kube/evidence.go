@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -32,19 +33,8 @@ func (c *Cluster) evidence(ctx context.Context, s *stuck) string {
 	}
 
 	var lines []string
-	uids := []types.UID{uidOf(s.object)}
-	if pod != nil {
-		uids = append(uids, pod.UID)
-	}
-	for _, uid := range uids {
-		if uid == "" {
-			continue
-		}
-		ns := ""
-		if s.object != nil {
-			ns = s.object.GetNamespace()
-		}
-		events, err := c.eventsOf(ctx, ns, uid)
+	for _, about := range c.witnesses(ctx, s.object, pod) {
+		events, err := c.eventsOf(ctx, about.namespace, about.uid)
 		if err != nil {
 			continue // the verdict itself stands without them
 		}
@@ -56,6 +46,37 @@ func (c *Cluster) evidence(ctx context.Context, s *stuck) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// witness is an object whose events may explain a failure.
+type witness struct {
+	namespace string
+	uid       types.UID
+}
+
+// witnesses are the object itself, the pod at fault, and the claims of one that has no node: it may wait for their volumes.
+func (c *Cluster) witnesses(ctx context.Context, object *unstructured.Unstructured, pod *corev1.Pod) []witness {
+	var all []witness
+	if object != nil {
+		all = append(all, witness{object.GetNamespace(), object.GetUID()})
+	}
+	if pod == nil || object != nil && pod.UID == object.GetUID() {
+		return all
+	}
+	all = append(all, witness{pod.Namespace, pod.UID})
+	if pod.Spec.NodeName != "" {
+		return all
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		claim, err := c.core.PersistentVolumeClaims(pod.Namespace).Get(ctx, v.PersistentVolumeClaim.ClaimName, metav1.GetOptions{})
+		if err == nil {
+			all = append(all, witness{claim.Namespace, claim.UID})
+		}
+	}
+	return all
 }
 
 // eventsOf lists the events about an object, oldest first.

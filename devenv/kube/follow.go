@@ -19,8 +19,9 @@ import (
 type picture struct {
 	mu    sync.Mutex
 	items map[types.UID]*unstructured.Unstructured
-	whole bool  // the selection was read at least once
-	err   error // why it cannot be read at the moment
+	last  *unstructured.Unstructured // the one that was deleted last, as it was then
+	whole bool                       // the selection was read at least once
+	err   error                      // why it cannot be read at the moment
 }
 
 // poke says "look again"; several that nobody has taken yet are one.
@@ -61,10 +62,18 @@ func (p *picture) put(u *unstructured.Unstructured) {
 	p.items[u.GetUID()] = u
 }
 
-func (p *picture) drop(uid types.UID) {
+func (p *picture) drop(u *unstructured.Unstructured) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.items, uid)
+	delete(p.items, u.GetUID())
+	p.last = u
+}
+
+// deleted is the object that was deleted last while it was followed, as it was then; nil if none was.
+func (p *picture) deleted() *unstructured.Unstructured {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
 }
 
 func (p *picture) fail(err error) {
@@ -136,7 +145,7 @@ func watchFrom(ctx context.Context, r dynamic.ResourceInterface, o metav1.ListOp
 		case watch.Added, watch.Modified:
 			p.put(u)
 		case watch.Deleted:
-			p.drop(u.GetUID())
+			p.drop(u)
 		case watch.Error:
 			return nil
 		default:
