@@ -18,8 +18,8 @@ const (
 // probe has passed there is nothing to wait for.
 func unsteady(pods []*corev1.Pod, now time.Time) string {
 	for _, p := range pods {
-		if p.Status.Phase == corev1.PodFailed {
-			continue // evicted, and another one is in its place
+		if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+			continue // evicted, and another one is in its place; or done, as a job's pod is meant to be
 		}
 		probed := map[string]bool{}
 		for _, k := range p.Spec.Containers {

@@ -13,6 +13,7 @@ func TestUnsteady(t *testing.T) {
 		{"restarted", `{spec: {containers: [{name: main}]}, status: {containerStatuses: [{name: main, restartCount: 1, ready: true, state: {running: {startedAt: "2026-01-01T12:00:00Z"}}}]}}`, "12:00:09", "main"},
 		{"probed", `{spec: {containers: [{name: main, readinessProbe: {periodSeconds: 1}}]}, status: {containerStatuses: [{name: main, ready: true, state: {running: {startedAt: "2026-01-01T12:00:00Z"}}}]}}`, "12:00:01", ""},
 		{"exited meanwhile", `{spec: {containers: [{name: main}]}, status: {containerStatuses: [{name: main, state: {terminated: {exitCode: 1}}}]}}`, "12:00:09", "main"},
+		{"done, as the pod of a job", `{spec: {containers: [{name: main}]}, status: {phase: Succeeded, containerStatuses: [{name: main, state: {terminated: {exitCode: 0}}}]}}`, "12:00:09", ""},
 		{"evicted", `{spec: {containers: [{name: main}]}, status: {phase: Failed, containerStatuses: [{name: main, state: {terminated: {exitCode: 1}}}]}}`, "12:00:09", ""},
 	} {
 		if got := unsteady([]*corev1.Pod{parsePod(t, test.pod)}, at(test.now)); got != test.want {
