@@ -27,7 +27,8 @@ const digestLength = 24
 type image struct {
 	service config.Service
 	ref     string
-	cause   string // why its inputs are not those of the last build; empty if they are, or if there was none
+	cause   string // why its inputs are not those that were deployed last; empty if they are, or if nothing was
+	known   bool   // its inputs are those that were deployed last
 	inputs  digest.Summary
 	build   docker.Build
 }
@@ -104,7 +105,7 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 		Bases: digests, Secrets: ids, Dir: s.Build.Context, DockerfilePath: path,
 	}.Summary()
 	i := image{service: s, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
-	i.cause = p.cause(s.Name, inputs)
+	i.cause, i.known = p.cause(s.Name, inputs)
 	i.build = docker.Build{
 		Service: s.Name, Ref: i.ref,
 		Context: root, Ignore: ignore.Patterns, Dockerfile: text, DockerfileName: path,
@@ -165,48 +166,49 @@ func (b *baseDigests) resolve(ctx context.Context, path string, bases []dockerfi
 	return found, nil
 }
 
-// What a service was last built from is kept, by service, so that the next change can be named. It decides nothing: without it a
+// What a service was last deployed from is kept, by service, so that the next change can be named. It decides nothing: without it a
 // cause is only less precise.
 
 func (p *Project) inputsFile(service string) string {
 	return p.state.path(filepath.Join("inputs", service+".json"))
 }
 
-func (p *Project) cause(service string, now digest.Summary) string {
+// cause names what changed since the service was last deployed. It is known to be unchanged only if there is a record that says so.
+func (p *Project) cause(service string, now digest.Summary) (cause string, unchanged bool) {
 	data, err := os.ReadFile(p.inputsFile(service))
 	if err != nil {
-		return ""
+		return "", false
 	}
 	changes, err := digest.Since(data, now)
 	if err != nil {
-		return ""
+		return "", false
 	}
-	return digest.Cause(changes)
+	return digest.Cause(changes), len(changes) == 0
 }
 
-func (p *Project) remember(i image) error {
-	data, err := json.Marshal(i.inputs)
-	if err != nil {
-		return err
+// remember records what is deployed now.
+func (p *Project) remember(images []image) {
+	for _, i := range images {
+		if i.known {
+			continue
+		}
+		data, err := json.Marshal(i.inputs)
+		if err == nil {
+			err = writeFile(p.inputsFile(i.service.Name), data)
+		}
+		if err != nil {
+			p.log.Warn("inputs not remembered; the next cause will be less precise", "service", i.service.Name, "error", err)
+		}
 	}
-	return writeFile(p.inputsFile(i.service.Name), data)
 }
 
 // builder is engine.Builder over the images of one command.
 type builder struct {
-	project *Project
-	engine  *docker.Engine
-	images  map[string]image // by reference
+	engine *docker.Engine
+	images map[string]image // by reference
 }
 
 // Build implements engine.Builder.
 func (b builder) Build(ctx context.Context, i plan.Image, report engine.Report) error {
-	image := b.images[i.Ref]
-	if err := b.engine.Build(ctx, image.build, report); err != nil {
-		return err
-	}
-	if err := b.project.remember(image); err != nil {
-		b.project.log.Warn("inputs not remembered; the next cause will be less precise", "service", i.Service, "error", err)
-	}
-	return nil
+	return b.engine.Build(ctx, b.images[i.Ref].build, report)
 }

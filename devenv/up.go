@@ -47,6 +47,7 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 		return Outcome{Steps: total}, stopped(ctx, err)
 	}
 	if len(services) == 0 {
+		p.remember(g.images)
 		if err := p.markDeployed(ctx, g); err != nil {
 			return Outcome{Steps: total}, stopped(ctx, err)
 		}
@@ -77,7 +78,7 @@ func (p *Project) run(ctx context.Context, g *gathered, todo plan.Plan) (int, er
 	}
 	e := engine.Engine{
 		Clusters: g.clusters,
-		Builder:  builder{project: p, engine: g.engine, images: images},
+		Builder:  builder{engine: g.engine, images: images},
 		Delivery: g.clusters,
 		Sink:     p.sink,
 		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 3, Calls: 16},
