@@ -177,7 +177,7 @@ func (r *runner) inProject(do func(*invocation, *devenv.Project) (devenv.Outcome
 		if err != nil {
 			return devenv.Outcome{}, err
 		}
-		defer p.Close()
+		defer func() { _ = p.Close() }() // what it holds was only read
 		return do(i, p)
 	})
 }

@@ -38,7 +38,7 @@ func lstat(path string) (stat, error) {
 
 func retry(call func() error) error {
 	for {
-		if err := call(); err != syscall.EINTR {
+		if err := call(); !errors.Is(err, syscall.EINTR) {
 			return err
 		}
 	}
@@ -46,7 +46,7 @@ func retry(call func() error) error {
 
 func fromSys(st *syscall.Stat_t) stat {
 	mtime, ctime := times(st)
-	s := stat{size: st.Size, mtime: mtime, ctime: ctime, ino: st.Ino, mode: uint32(st.Mode) & 0o7777}
+	s := stat{size: st.Size, mtime: mtime, ctime: ctime, ino: st.Ino, mode: uint32(st.Mode) & 0o7777} //nolint:unconvert // other systems have 16 bits
 	switch st.Mode & syscall.S_IFMT {
 	case syscall.S_IFDIR:
 		s.kind = Dir
@@ -55,7 +55,7 @@ func fromSys(st *syscall.Stat_t) stat {
 	case syscall.S_IFIFO:
 		s.kind = Pipe
 	case syscall.S_IFCHR, syscall.S_IFBLK:
-		s.kind, s.rdev = Device, uint64(st.Rdev)
+		s.kind, s.rdev = Device, uint64(st.Rdev) //nolint:unconvert // other systems have 32 bits, with a sign
 	default:
 		s.kind, s.socket = File, st.Mode&syscall.S_IFMT == syscall.S_IFSOCK
 	}
@@ -91,7 +91,7 @@ func (r *reader) read(ctx context.Context, j job) (result, error) {
 		}
 		return result{}, unreadable(j.path, &fs.PathError{Op: "open", Path: j.path, Err: err})
 	}
-	defer syscall.Close(fd)
+	defer func() { _ = syscall.Close(fd) }() // it was only read
 	var st syscall.Stat_t
 	if err := retry(func() error { return syscall.Fstat(fd, &st) }); err != nil {
 		return result{}, unreadable(j.path, &fs.PathError{Op: "fstat", Path: j.path, Err: err})

@@ -107,7 +107,7 @@ func (e *Engine) solve(
 	if err != nil {
 		return err
 	}
-	defer bk.Close()
+	defer func() { _ = bk.Close() }()
 
 	g, ctx := errgroup.WithContext(quiet(ctx))
 	s, err := session.NewSession(ctx, b.sharedKey())
@@ -133,7 +133,7 @@ func (e *Engine) solve(
 		return nil
 	})
 	g.Go(func() error {
-		defer s.Close()
+		defer func() { _ = s.Close() }()
 		_, err := bk.Solve(ctx, nil, bkclient.SolveOpt{
 			Frontend:              "dockerfile.v0",
 			FrontendAttrs:         e.attributes(b, builtIn),

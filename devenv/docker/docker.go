@@ -91,7 +91,7 @@ func open(ctx context.Context, getenv func(string) string, dir string) (*Engine,
 	}
 	e := &Engine{api: api, endpoint: at, config: cfg, unreachable: map[string]bool{}}
 	if err := e.greet(ctx); err != nil {
-		api.Close()
+		_ = api.Close() // err says more
 		return nil, err
 	}
 	return e, nil

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,8 +108,8 @@ func registryKey(named reference.Named) string {
 // correct, or because it could not be asked.
 func (e *Engine) registryFault(ctx context.Context, what string, named reference.Named, err error) error {
 	f := e.fault(ctx, what, err)
-	one, ok := f.(*fault.Error)
-	if !ok || ctx.Err() != nil || noSpace(err.Error()) || lostConnection(err) && !e.answers(ctx) {
+	var one *fault.Error
+	if !errors.As(f, &one) || ctx.Err() != nil || noSpace(err.Error()) || lostConnection(err) && !e.answers(ctx) {
 		return f
 	}
 	name := reference.FamiliarString(named)

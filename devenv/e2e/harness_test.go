@@ -251,6 +251,9 @@ func (w *world) edit(t *testing.T, file, old, replacement string) {
 	}
 }
 
+// unique is a version that no earlier run has built, so that the engine cannot hold its image already.
+func unique(name string) string { return fmt.Sprintf("%s-%d", name, time.Now().UnixNano()) }
+
 // eventually waits until check returns nil.
 func eventually(t *testing.T, limit time.Duration, what string, check func() error) {
 	t.Helper()

@@ -15,6 +15,7 @@ import (
 // TestOneNode is a developer's day with the sample app on one node. Each step builds on the one before it.
 func TestOneNode(t *testing.T) {
 	w := newWorld(t, "e2e", "")
+	edited := unique("edited")
 	step := func(name string, f func(t *testing.T)) {
 		t.Helper()
 		if !t.Run(name, f) {
@@ -73,7 +74,7 @@ func TestOneNode(t *testing.T) {
 
 	step("an edit rolls out its service only, and no request fails meanwhile", func(t *testing.T) {
 		stop := w.asking(t, "recommender", "8080", "/version", 4)
-		w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "1.4.2"`, `VERSION = "edited"`)
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "1.4.2"`, `VERSION = "`+edited+`"`)
 		r := w.devenv(t, "up").must(t, 0)
 		report := stop()
 		if built := r.subjects("image.built"); !slices.Equal(built, []string{"recommender"}) {
@@ -91,7 +92,7 @@ func TestOneNode(t *testing.T) {
 		if report.Failed > 0 || report.Requests < 100 {
 			t.Errorf("%d of %d requests failed: %v", report.Failed, report.Requests, report.Errors)
 		}
-		if !report.answers("1.4.2") || !report.answers("edited") {
+		if !report.answers("1.4.2") || !report.answers(edited) {
 			t.Errorf("answers: %v, want those of the old and of the new version", report.Bodies)
 		}
 	})
@@ -162,8 +163,8 @@ func TestOneNode(t *testing.T) {
 
 	step("a version that crashes ends with 5 and its log, and the old version serves", func(t *testing.T) {
 		stop := w.asking(t, "recommender", "8080", "/version", 2)
-		w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "edited"`,
-			"VERSION = \"edited\"\nraise SystemExit(\"broken on purpose\")")
+		const crash = "\nraise SystemExit(\"broken on purpose\")"
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", edited+`"`, edited+`"`+crash)
 		r := w.devenv(t, "up").must(t, 5)
 		for _, want := range []string{"Deployment/academy/recommender", "broken on purpose"} {
 			if !strings.Contains(r.failure(), want) {
@@ -173,7 +174,7 @@ func TestOneNode(t *testing.T) {
 		if report := stop(); report.Failed > 0 || report.answers("broken") {
 			t.Errorf("%d of %d requests failed: %v", report.Failed, report.Requests, report.Errors)
 		}
-		w.edit(t, "services/recommender/academy_recommender/__init__.py", "raise SystemExit(\"broken on purpose\")", "")
+		w.edit(t, "services/recommender/academy_recommender/__init__.py", crash, "")
 		w.devenv(t, "up").must(t, 0)
 	})
 

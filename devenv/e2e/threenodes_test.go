@@ -27,11 +27,12 @@ func TestThreeNodes(t *testing.T) {
 		}
 	}
 
+	edited := unique("edited")
 	stop := w.asking(t, "recommender", "8080", "/version", 4)
-	w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "1.4.2"`, `VERSION = "edited"`)
+	w.edit(t, "services/recommender/academy_recommender/__init__.py", `VERSION = "1.4.2"`, `VERSION = "`+edited+`"`)
 	r := w.devenv(t, "up").must(t, 0)
 	report := stop()
-	if report.Failed > 0 || !report.answers("edited") {
+	if report.Failed > 0 || !report.answers(edited) {
 		t.Errorf("%d of %d requests failed: %v; answers %v", report.Failed, report.Requests, report.Errors, report.Bodies)
 	}
 	if loaded := r.subjects("image.loaded"); !slices.Equal(loaded, []string{"recommender"}) {

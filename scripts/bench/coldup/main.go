@@ -75,7 +75,7 @@ func measure(rounds int, nodeImage string) error {
 	longer := max(median(bare), median(builds))
 	fmt.Printf("medians: bare kind %.1f s, all builds %.1f s, up %.1f s, of which deploying %.1f s\n",
 		median(bare).Seconds(), median(builds).Seconds(), median(up).Seconds(), median(deploy).Seconds())
-	fmt.Printf("cluster and images: %.2f × the longer of bare kind and all builds\n", (median(up) - median(deploy)).Seconds()/longer.Seconds())
+	fmt.Printf("cluster and images: %.2f × the longer of bare kind and all builds\n", (median(up)-median(deploy)).Seconds()/longer.Seconds())
 	return nil
 }
 
