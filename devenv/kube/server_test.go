@@ -1,0 +1,158 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+)
+
+// server answers as an API server does, for the few requests of the tests that need to hold one by the hand: objects with versions, a
+// conflict for an outdated one, watches that the test feeds. What an object means it does not know.
+type server struct {
+	t *testing.T
+
+	mu      sync.Mutex
+	version int
+	objects map[string]map[string]any // by path
+	writes  int
+	// before, if set, is asked before each request; if it returns a status, that is the answer.
+	before func(r *http.Request) *metav1.Status
+	// watch, if set, serves watches.
+	watch func(w http.ResponseWriter, r *http.Request)
+}
+
+// serve starts a server, and opens it as the environment "test".
+func serve(t *testing.T) (*server, *Cluster) {
+	t.Helper()
+	s := &server{t: t, objects: map[string]map[string]any{}}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	config := &rest.Config{Host: h.URL, QPS: -1}
+	c, err := open(config, Options{Environment: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	// In JSON, where Open's client writes protocol buffers.
+	config.ContentType, config.AcceptContentTypes = "application/json", "application/json"
+	if c.core, err = corev1client.NewForConfig(config); err != nil {
+		t.Fatal(err)
+	}
+	c.ledger = newLedger(c.core, c.env, c.manager)
+	return s, c
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.before != nil {
+		if status := s.before(r); status != nil {
+			s.answer(w, int(status.Code), status)
+			return
+		}
+	}
+	if r.URL.Query().Get("watch") != "" {
+		s.watch(w, r)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch r.Method {
+	case http.MethodGet:
+		if o := s.objects[r.URL.Path]; o != nil {
+			s.answer(w, http.StatusOK, o)
+			return
+		}
+		if list := s.list(r.URL.Path); list != nil {
+			s.answer(w, http.StatusOK, list)
+			return
+		}
+		s.fail(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+	case http.MethodPost, http.MethodPut:
+		s.store(w, r)
+	case http.MethodDelete:
+		s.writes++
+		if s.objects[r.URL.Path] == nil {
+			s.fail(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+			return
+		}
+		delete(s.objects, r.URL.Path)
+		s.answer(w, http.StatusOK, &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess})
+	default:
+		s.t.Errorf("%s %s", r.Method, r.URL)
+		s.fail(w, http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed)
+	}
+}
+
+func (s *server) store(w http.ResponseWriter, r *http.Request) {
+	s.writes++
+	var o map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+		s.t.Errorf("%s %s: %v", r.Method, r.URL, err)
+		s.fail(w, http.StatusBadRequest, metav1.StatusReasonBadRequest)
+		return
+	}
+	m := o["metadata"].(map[string]any)
+	path := r.URL.Path
+	if r.Method == http.MethodPost {
+		path += "/" + m["name"].(string)
+		if s.objects[path] != nil {
+			s.fail(w, http.StatusConflict, metav1.StatusReasonAlreadyExists)
+			return
+		}
+	} else {
+		old := s.objects[path]
+		if old == nil {
+			s.fail(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+			return
+		}
+		if old["metadata"].(map[string]any)["resourceVersion"] != m["resourceVersion"] {
+			s.fail(w, http.StatusConflict, metav1.StatusReasonConflict)
+			return
+		}
+	}
+	s.put(path, o)
+	s.answer(w, http.StatusOK, o)
+}
+
+// put stores an object under a new version.
+func (s *server) put(path string, o map[string]any) {
+	s.version++
+	o["metadata"].(map[string]any)["resourceVersion"] = fmt.Sprint(s.version)
+	s.objects[path] = o
+}
+
+func (s *server) list(path string) map[string]any {
+	if !strings.HasSuffix(path, "/configmaps") {
+		return nil
+	}
+	items := []any{}
+	for at, o := range s.objects {
+		if strings.HasPrefix(at, path+"/") {
+			items = append(items, o)
+		}
+	}
+	return map[string]any{"apiVersion": "v1", "kind": "ConfigMapList", "metadata": map[string]any{"resourceVersion": fmt.Sprint(s.version)}, "items": items}
+}
+
+func (s *server) fail(w http.ResponseWriter, code int, reason metav1.StatusReason) {
+	s.answer(w, code, statusOf(code, reason))
+}
+
+func statusOf(code int, reason metav1.StatusReason) *metav1.Status {
+	return &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: string(reason)}
+}
+
+func (s *server) answer(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		s.t.Logf("the client went away: %v", err)
+	}
+}
