@@ -46,6 +46,8 @@ func newWorld(t *testing.T, env, profile string) *world {
 	if err := os.CopyFS(w.dir, os.DirFS(filepath.Join(root, "sample-app"))); err != nil {
 		t.Fatal(err)
 	}
+	// A demo that runs on this machine has the port that devenv.yaml declares.
+	w.edit(t, "devenv.yaml", `["8080:80"]`, fmt.Sprintf(`["%d:80"]`, webPort))
 	w.asker = filepath.Join(t.TempDir(), "asker")
 	build := exec.Command("go", "build", "-o", w.asker, "./asker")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -322,6 +324,12 @@ func (r report) answers(text string) bool {
 	return false
 }
 
+// webPort is where forwarding opens the service web, and address its URL.
+const (
+	webPort = 18080
+	address = "http://127.0.0.1:18080"
+)
+
 // forwarding opens the declared ports on this machine until the test ends. Ports that are taken make it fail loudly.
 func (w *world) forwarding(t *testing.T, services ...string) (stop func()) {
 	t.Helper()
@@ -334,14 +342,14 @@ func (w *world) forwarding(t *testing.T, services ...string) (stop func()) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	eventually(t, 30*time.Second, "devenv forward opens http://127.0.0.1:8080", func() error {
+	eventually(t, 30*time.Second, "devenv forward opens "+address, func() error {
 		select {
 		case err := <-ended:
 			ended <- err
 			t.Fatalf("devenv forward ended: %v\n%s%s", err, stdout, stderr)
 		default:
 		}
-		answer, err := http.Get("http://127.0.0.1:8080/")
+		answer, err := http.Get(address + "/")
 		if err == nil {
 			io.Copy(io.Discard, answer.Body)
 			answer.Body.Close()
@@ -361,7 +369,7 @@ func (w *world) smoke(t *testing.T, env ...string) {
 	defer stop()
 	cmd := exec.Command("./scripts/smoke.sh")
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), append([]string{"BASE_URL=http://127.0.0.1:8080"}, env...)...)
+	cmd.Env = append(os.Environ(), append([]string{"BASE_URL=" + address}, env...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("smoke test: %v\n%s", err, out)
