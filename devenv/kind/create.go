@@ -49,6 +49,9 @@ func (k *Clusters) Create(ctx context.Context, c plan.Cluster, r engine.Report) 
 
 // clear makes sure that there is nothing in the way: leftovers go, everything else is an error.
 func (k *Clusters) clear(ctx context.Context, r engine.Report) error {
+	if err := k.outlast(ctx); err != nil {
+		return err
+	}
 	all, identity, leftovers, err := k.look(ctx)
 	if err != nil {
 		return err
@@ -63,6 +66,16 @@ func (k *Clusters) clear(ctx context.Context, r engine.Report) error {
 		}
 	}
 	return k.removeState(k.identityFile(), k.Kubeconfig())
+}
+
+// outlast waits until a creation that was killed can make no more containers. Killing devenv does not kill the docker commands that it
+// had started; a container that one of them makes after everything was removed would look like somebody else's.
+func (k *Clusters) outlast(ctx context.Context) error {
+	began, err := k.intent()
+	if err != nil || began == nil || len(began.Containers) > 0 { // with containers, it is a removal that was killed
+		return err
+	}
+	return sleep(ctx, min(k.wait.strays, time.Until(began.StartedAt.Add(k.wait.strays))))
 }
 
 // haveImage pulls the node image if need be. Kind would, too, but it could not say how far it is, nor stop.

@@ -8,6 +8,9 @@ import (
 // Delete deletes the cluster with everything in it, and what devenv stored about it. A cluster that does not exist is deleted already; a
 // broken one, or one left behind by an interrupted run, is deleted as well. One that is not ours is a fault.Refused.
 func (k *Clusters) Delete(ctx context.Context) error {
+	if err := k.outlast(ctx); err != nil {
+		return err
+	}
 	all, err := k.deletable(ctx)
 	if err != nil {
 		return err

@@ -50,10 +50,9 @@ func TestRealDelivery(t *testing.T) {
 				t.Fatalf("%v, %v", held, err)
 			}
 		}
-		ctr := []string{"docker", "exec", nodes[1], "ctr", "--namespace=k8s.io"}
-		layer := must(t, "docker", "exec", nodes[1], "sh", "-c",
-			`ctr -n k8s.io content get $(ctr -n k8s.io images ls name=="`+i.Ref+`" | awk 'NR==2{print $3}') | jq -r '.layers[0].digest'`)
-		must(t, append(ctr, "content", "rm", strings.TrimSpace(layer))...)
+		must(t, "docker", "exec", nodes[1], "sh", "-ec", `exec 2>/dev/null
+			manifest=$(ctr -n k8s.io images ls "name==`+i.Ref+`" | awk 'NR == 2 { print $3 }')
+			ctr -n k8s.io content rm $(ctr -n k8s.io content get "$manifest" | jq -r '.layers[0].digest')`)
 		held, err = r.NodeImages(t.Context(), nodes, []string{i.Ref})
 		if err != nil || held[nodes[1]][i.Ref] || !held[nodes[0]][i.Ref] {
 			t.Fatalf("without its content: %v, %v", held, err)
@@ -67,9 +66,16 @@ func TestRealDelivery(t *testing.T) {
 	})
 
 	t.Run("a full disk is said, and nothing stays of the image", func(t *testing.T) {
-		const ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
-		must(t, "docker", "exec", nodes[1], "mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", ingest)
-		defer must(t, "docker", "exec", nodes[1], "umount", ingest)
+		const store = "/var/lib/containerd/io.containerd.content.v1.content"
+		must(t, "docker", "exec", nodes[1], "sh", "-ec", "mount -t tmpfs -o size=2m tmpfs "+store+" && mkdir -p "+store+"/ingest "+store+"/blobs/sha256")
+		full := true
+		empty := func() {
+			if full {
+				must(t, "docker", "exec", nodes[1], "umount", "--lazy", store)
+				full = false
+			}
+		}
+		defer empty()
 		i := newImage(t, 20<<20)
 		_, err := r.Deliver(t.Context(), i, nodes, progress(t))
 		f := (*fault.Error)(nil)
@@ -83,22 +89,45 @@ func TestRealDelivery(t *testing.T) {
 		if err := r.runs(t.Context(), nodes[2], i); err != nil {
 			t.Errorf("the other nodes should have it: %v", err)
 		}
+		empty()
+		if _, err := r.Deliver(t.Context(), i, nodes, progress(t)); err != nil {
+			t.Fatalf("with space: %v", err)
+		}
+		if err := r.runs(t.Context(), nodes[1], i); err != nil {
+			t.Error(err)
+		}
 	})
 
-	t.Run("a frozen node does not hold up the others", func(t *testing.T) {
+	t.Run("a node that takes nothing does not hold up the others", func(t *testing.T) {
 		i := newImage(t, 60<<20)
 		k := kind.New(r.options)
-		k.Hurry(3 * time.Second)
-		must(t, "docker", "pause", nodes[2])
+		k.Hurry(5 * time.Second)
+		must(t, "docker", "exec", nodes[2], "sh", "-ec", `mv /usr/local/bin/ctr /usr/local/bin/ctr.away
+			printf '#!/bin/sh\nexec sleep 120\n' >/usr/local/bin/ctr; chmod +x /usr/local/bin/ctr`)
 		begin := time.Now()
 		_, err := k.Deliver(t.Context(), i, nodes, progress(t))
-		must(t, "docker", "unpause", nodes[2])
-		if fault.Of(err) != fault.Machine || !strings.Contains(err.Error(), nodes[2]) || strings.Contains(err.Error(), nodes[1]) {
+		must(t, "docker", "exec", nodes[2], "mv", "/usr/local/bin/ctr.away", "/usr/local/bin/ctr")
+		if fault.Of(err) != fault.Machine || !strings.Contains(err.Error(), nodes[2]) || strings.Contains(err.Error(), nodes[0]) {
 			t.Errorf("%v", err)
 		}
 		t.Logf("after %s: %v", time.Since(begin).Round(100*time.Millisecond), err)
 		if err := r.runs(t.Context(), nodes[1], i); err != nil {
 			t.Error(err)
+		}
+	})
+
+	t.Run("a node that is paused is said to be", func(t *testing.T) {
+		i := newImage(t, 1<<20)
+		must(t, "docker", "pause", nodes[2])
+		_, err := r.Deliver(t.Context(), i, nodes, progress(t))
+		if s := mustStatus(t, r.Clusters); s.Status != plan.Stopped {
+			t.Errorf("%+v", s)
+		}
+		if err := r.Start(t.Context(), r.resolved.Cluster, progress(t)); err != nil {
+			t.Error(err)
+		}
+		if fault.Of(err) != fault.Machine || !strings.Contains(err.Error(), nodes[2]+": the node does not run") {
+			t.Errorf("%v", err)
 		}
 	})
 

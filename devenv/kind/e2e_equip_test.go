@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,12 +28,11 @@ import (
 // TestRealMirror runs a pod whose image only a mirror has, behind a certificate that only the configured authority vouches for.
 func TestRealMirror(t *testing.T) {
 	engine := needEngine(t)
-	gateway := strings.TrimSpace(must(t, "docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"))
-	authority, certificate := certify(t, net.ParseIP(gateway))
-
-	listener, err := net.Listen("tcp", net.JoinHostPort(gateway, "0"))
+	address := ownAddress(t)
+	authority, certificate := certify(t, address)
+	listener, err := net.Listen("tcp", net.JoinHostPort(address.String(), "0"))
 	if err != nil {
-		t.Skipf("the engine does not run on this machine: %v", err)
+		t.Fatal(err)
 	}
 	server := &http.Server{
 		Handler:           registry.New(),
@@ -70,6 +68,22 @@ func TestRealMirror(t *testing.T) {
 			t.Fatal(err, out, state)
 		}
 	}
+}
+
+// ownAddress is an address of this machine that containers of its engine reach.
+func ownAddress(t *testing.T) net.IP {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && ip.IP.IsGlobalUnicast() {
+			return ip.IP
+		}
+	}
+	t.Skip("this machine has no address that containers could reach")
+	return nil
 }
 
 // certify makes a certificate authority and a certificate of it for an address.
