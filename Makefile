@@ -15,13 +15,17 @@ demo-stop:
 	scripts/demo stop
 
 # Everything: static checks, unit tests under the race detector, and the scenarios on a real cluster.
-test: lint unit e2e
+test: setup lint unit e2e
 
 lint:
 	scripts/lint
 
-unit:
+# devenv's own, those of the modules that build the node image, and the sample app's.
+unit: setup
 	go test -race ./...
+	go -C scripts/airgap/runtime-wrapper test ./...
+	go -C scripts/airgap/node test ./...
+	$(MAKE) -C sample-app test
 
 # Scenarios run one after the other, because they measure and because a laptop has room for one cluster.
 e2e: setup build
