@@ -29,7 +29,7 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 	defer func() { g.close() }()
 	var total int
 	if g.state.Status != plan.Running {
-		// Charts may ask which APIs a cluster has, so what is deployed is known only once it runs.
+		// What a cluster holds and which APIs it has, which charts may ask, is known only once it runs.
 		done, err := p.run(ctx, g, g.plan().Infrastructure())
 		total += done
 		if err != nil {
@@ -132,5 +132,8 @@ func (p *Project) Plan(ctx context.Context, services []string) (Outcome, error) 
 	defer g.close()
 	todo := g.plan()
 	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String(), DryRun: true})
+	if g.state.Status == plan.Stopped {
+		p.sink.Emit(event.Notice{Text: "the cluster is stopped; what else there is to do is planned once it runs"})
+	}
 	return Outcome{Steps: len(todo.Steps)}, nil
 }

@@ -13,10 +13,14 @@ import (
 // The order it guarantees: an image is built before it is loaded, and loaded before anything that uses it is applied; the
 // cluster is there before anything is loaded or applied; a source is complete and ready before the next one begins; inside
 // a source come namespaces and definitions, hooks that run before, configuration, workloads, and hooks that run after;
-// what is no longer declared goes last.
+// what is no longer declared goes last. Of a stopped cluster nothing is known but that it has to be started, so that is the whole plan.
 func Compute(d Desired, o Observed) Plan {
 	b := builder{observed: o, loads: map[string]int{}}
 	b.cluster(d.Cluster)
+	if o.Cluster.Status == Stopped {
+		// What its nodes hold and its objects are cannot be asked; it is planned once the cluster runs.
+		return Plan{Steps: b.steps}
+	}
 	b.images(d)
 	for _, s := range d.Sources {
 		b.source(s)
@@ -80,8 +84,7 @@ func (b *builder) images(d Desired) {
 	}
 }
 
-// lacking names the nodes on which the image is not. Nodes of a cluster that does not run yet count as lacking, because what they
-// hold cannot be asked.
+// lacking names the nodes on which the image is not: all of them where there is no cluster yet.
 func (b *builder) lacking(c Cluster, ref string) []string {
 	if b.observed.Cluster.Status != Running {
 		return c.Nodes
@@ -297,8 +300,8 @@ func split[T any](all []T, first func(T) bool) (yes, no []T) {
 	return yes, no
 }
 
-// Infrastructure is the part of a plan that needs no rendering: cluster, builds and loads. It is what can run before a new
-// cluster has said which APIs it has.
+// Infrastructure is the part of a plan that needs no rendering: cluster, builds and loads. It is what can run before a
+// cluster runs and has said which APIs it has.
 func (p Plan) Infrastructure() Plan {
 	keep := map[int]int{}
 	var steps []Step

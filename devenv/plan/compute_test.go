@@ -151,14 +151,12 @@ func TestCompute(t *testing.T) {
 			want:   ``,
 		},
 		{
-			name: "stopped cluster is started first",
+			name: "stopped cluster is started before anything can be known",
 			change: func(_ *plan.Desired, o *plan.Observed) {
 				o.Cluster = plan.ClusterState{Status: plan.Stopped}
 			},
 			want: `
 [] -> #1 cluster devenv-academy, Start, is stopped
-[1] -> #2 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
-[1] -> #3 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
 `,
 		},
 		{
