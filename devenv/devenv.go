@@ -56,6 +56,7 @@ type Project struct {
 
 	docker func() (*docker.Engine, error) // opens the engine once
 	closed []func() error
+	said   sync.Map // event.Event → true: what is not said twice
 }
 
 // Open reads the project's devenv.yaml. Everything wrong with it is one fault.Config.

@@ -93,7 +93,7 @@ func (p *Project) readCluster(ctx context.Context, g *gathered) error {
 	g.observed.Cluster.Status = g.state.Status
 	if g.state.Status == plan.Absent {
 		if resolved.Notice != "" {
-			p.sink.Emit(event.Notice{Text: resolved.Notice})
+			p.notice(resolved.Notice)
 		}
 		return nil
 	}
@@ -103,7 +103,7 @@ func (p *Project) readCluster(ctx context.Context, g *gathered) error {
 		return err
 	}
 	if len(changes) > 0 {
-		p.sink.Emit(event.Warning{Text: "the cluster was created from other settings than devenv.yaml has now (" + strings.Join(changes, ", ") +
+		p.once(event.Warning{Text: "the cluster was created from other settings than devenv.yaml has now (" + strings.Join(changes, ", ") +
 			"); `devenv down --cluster` and then `devenv up` create it anew, without its data"})
 	}
 	if g.state.Status == plan.Running {
@@ -148,7 +148,7 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 		return err
 	}
 	for _, note := range rendered.Notes {
-		p.sink.Emit(event.Notice{Text: note})
+		p.notice(note)
 	}
 	g.desired.Sources = rendered.Sources
 	g.desired.Images = nil

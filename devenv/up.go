@@ -62,7 +62,16 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 // notices says which keys of devenv.yaml have no effect yet.
 func (p *Project) notices() {
 	for _, text := range p.config.Notices() {
-		p.sink.Emit(event.Notice{Text: text})
+		p.notice(text)
+	}
+}
+
+func (p *Project) notice(text string) { p.once(event.Notice{Text: text}) }
+
+// once emits an event that is equal to none that it has emitted: gathering twice finds the same things to say.
+func (p *Project) once(e event.Event) {
+	if _, again := p.said.LoadOrStore(e, true); !again {
+		p.sink.Emit(e)
 	}
 }
 

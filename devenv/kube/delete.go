@@ -90,7 +90,7 @@ func (c *Cluster) discard(ctx context.Context, id plan.ID, uid string, adopted, 
 		return ending{}, unanswered(err, id.String()+" could not be read")
 	case uid != "" && uid != string(live.GetUID()):
 		return ending{why: "somebody deleted it and made another one"}, nil
-	case uid == "" && !c.wrote(live):
+	case uid == "" && !c.ours(live):
 		return ending{why: "devenv did not apply it to this environment"}, nil
 	}
 	if !data {
@@ -117,7 +117,13 @@ func (c *Cluster) discard(ctx context.Context, id plan.ID, uid string, adopted, 
 	return ending{}, c.gone(ctx, a, id, found, r)
 }
 
-// wrote says whether the object has fields of ours. For an entry without UID, left by a run that was killed between noting and sending.
+// ours says whether devenv made the object, for an entry without UID: one that was left by a run that was killed between noting
+// and sending. Of an object that declares nothing, not even a label, the server keeps no writer at all.
+func (c *Cluster) ours(live *unstructured.Unstructured) bool {
+	return c.wrote(live) || len(live.GetManagedFields()) == 0
+}
+
+// wrote says whether the object has fields that devenv wrote.
 func (c *Cluster) wrote(live *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == c.manager })
 }

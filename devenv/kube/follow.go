@@ -82,21 +82,22 @@ func (p *picture) fail(err error) {
 	p.err = err
 }
 
-// follow keeps the picture of a selection up to date until ctx ends, and calls changed after every change. A connection that breaks is made again
-// and the selection read afresh, for as long as it takes: whoever waits decides how long that may be. It returns
-// nil when ctx ends, and an error only if the server says that it will not answer (a kind that it does not serve, access denied).
+// follow keeps the picture of a selection up to date until ctx ends, and calls changed after every change. A connection that breaks is made
+// again and the selection read afresh, for as long as it takes: whoever waits decides how long that may be. It returns nil when ctx
+// ends, and an error only if the server says, and goes on saying, that it will not answer (a kind that it does not serve, access denied).
 func follow(ctx context.Context, r dynamic.ResourceInterface, o metav1.ListOptions, p *picture, changed func()) error {
-	const slowest = time.Second
-	delay := 50 * time.Millisecond
+	const quickest, slowest = 50 * time.Millisecond, time.Second
+	delay := quickest
+	var trouble endurance
 	for ctx.Err() == nil {
 		version, err := list(ctx, r, o, p)
 		if err == nil {
 			changed()
-			delay = 50 * time.Millisecond
+			delay, trouble = quickest, endurance{}
 			err = watchFrom(ctx, r, o, version, p, changed)
 		}
 		if err != nil && ctx.Err() == nil {
-			if patience(err) == 0 {
+			if bears := trouble.bears(err); !bears && !away(err) {
 				return err
 			}
 			p.fail(err)

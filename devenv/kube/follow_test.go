@@ -151,7 +151,9 @@ func TestFollowGoesOnAfterTheServerWasAway(t *testing.T) {
 
 func TestFollowEndsWhereItMayNotLook(t *testing.T) {
 	s, c := serve(t)
-	s.before = func(*http.Request) *metav1.Status { return statusOf(http.StatusForbidden, metav1.StatusReasonForbidden) }
+	s.before = func(*http.Request) *metav1.Status {
+		return statusOf(http.StatusForbidden, metav1.StatusReasonForbidden)
+	}
 	var p picture
 	err := follow(t.Context(), configMaps(c), metav1.ListOptions{}, &p, func() {})
 	if !apierrors.IsForbidden(err) {

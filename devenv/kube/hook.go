@@ -86,29 +86,27 @@ func completion(u *unstructured.Unstructured, lazy map[string]bool) condition {
 	return state
 }
 
-// clearWay notes that the hook is about to run, and removes what its last run left.
+// clearWay removes what the hook's last run left, and notes that it is about to run.
 func (c *Cluster) clearWay(ctx context.Context, source string, h plan.Hook, a api, r engine.Report) error {
 	v, err := c.ledger.current(ctx)
 	if err != nil {
 		return err
 	}
 	last, applied := v.Hooks[h.ID], v.Objects[h.ID]
-	if err := c.noteHook(ctx, h.ID, hookEntry{Source: source, UID: last.UID, Made: true}); err != nil {
-		return err
-	}
 	var live *unstructured.Unstructured
 	err = persist(ctx, changePatience, func(ctx context.Context) (err error) {
 		live, err = c.resource(a, h.ID).Get(ctx, h.ID.Name, metav1.GetOptions{})
 		return err
 	})
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil
-	case err != nil:
+	begins := hookEntry{Source: source, Made: true}
+	if apierrors.IsNotFound(err) {
+		return c.noteHook(ctx, h.ID, begins)
+	}
+	if err != nil {
 		return c.refused(ctx, h.Object, err)
 	}
 	uid := string(live.GetUID())
-	ours := uid == last.UID || uid == applied.UID && !applied.Adopted || c.wrote(live)
+	ours := uid == last.UID || uid == applied.UID && !applied.Adopted || c.wrote(live) || last.Made && last.UID == "" && c.ours(live)
 	replace := len(h.DeletePolicy) == 0 || slices.Contains(h.DeletePolicy, beforeCreation)
 	switch {
 	case !ours:
@@ -119,9 +117,16 @@ func (c *Cluster) clearWay(ctx context.Context, source string, h plan.Hook, a ap
 			Err:  errors.New("the object of its last run exists, and its delete policy keeps it"),
 			Next: fmt.Sprintf("Add %s to the hook's delete policy, as it needs in production too.", beforeCreation)}
 	}
+	begins.UID = uid // until it is gone; what succeeded before does not count from here on
+	if err := c.noteHook(ctx, h.ID, begins); err != nil {
+		return err
+	}
 	r("removing what its last run left")
-	_, err = c.discard(ctx, h.ID, uid, false, true, r)
-	return err
+	if _, err = c.discard(ctx, h.ID, uid, false, true, r); err != nil {
+		return err
+	}
+	begins.UID = ""
+	return c.noteHook(ctx, h.ID, begins)
 }
 
 // create makes the object, also when the connection breaks while the server does so.

@@ -111,6 +111,7 @@ func TestPatience(t *testing.T) {
 		{"no such object", apierrors.NewNotFound(corev1.Resource("pods"), "x"), false},
 		{"exists", apierrors.NewAlreadyExists(corev1.Resource("pods"), "x"), false},
 		{"invalid", invalid("spec", "x"), false},
+		{"rights not read yet", apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New(`User "kubernetes-admin" cannot list resource "pods"`)), true},
 		{"forbidden", apierrors.NewForbidden(corev1.Resource("pods"), "x", errors.New("no")), false},
 		{"wrong field", apierrors.NewInternalError(errors.New("failed to create typed patch object (x): field not declared in schema")), false},
 		{"interrupted", context.Canceled, false},

@@ -26,6 +26,7 @@ const (
 // It returns the last error of f, or ctx's when that ends first.
 func persist(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	start := time.Now()
+	var trouble endurance
 	for delay := 50 * time.Millisecond; ; delay = min(2*delay, time.Second) {
 		err := f(ctx)
 		if err == nil {
@@ -34,13 +35,28 @@ func persist(ctx context.Context, limit time.Duration, f func(context.Context) e
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if time.Since(start)+delay > min(limit, patience(err)) {
+		if !trouble.bears(err) || time.Since(start)+delay > limit {
 			return err
 		}
 		if err := sleep(ctx, delay); err != nil {
 			return err
 		}
 	}
+}
+
+// endurance is for how long an operation has met the same sort of error. One may follow another: a server that restarts is first away,
+// and then for a moment does not know who may do what.
+type endurance struct {
+	patience time.Duration
+	since    time.Time
+}
+
+// bears says whether the error may still pass.
+func (e *endurance) bears(err error) bool {
+	if p := patience(err); p != e.patience || e.since.IsZero() {
+		e.patience, e.since = p, time.Now()
+	}
+	return time.Since(e.since) < e.patience
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -74,6 +90,8 @@ func patience(err error) time.Duration {
 		return 3 * time.Second // just created, and a cache of the API server does not know it yet
 	case apierrors.IsForbidden(err) && strings.Contains(text, "error looking up service account"):
 		return 15 * time.Second // a new namespace's default account is made a moment later
+	case apierrors.IsForbidden(err) && strings.Contains(text, " cannot "):
+		return 10 * time.Second // an API server that just started serves before it has read who may do what
 	}
 	return 0
 }
