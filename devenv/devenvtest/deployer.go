@@ -315,7 +315,7 @@ func testHookGoes(t *testing.T, s DeployerSubject) {
 	s.requireSucceeded(t, h, h.Hash)
 
 	h = plan.Hook{Object: s.job("once", "exit 1"), Events: []string{"post-install"}, DeletePolicy: []string{"before-hook-creation", "hook-failed"}}
-	requireFault(t, s.Run(ctx, "source", h, discard), h.ID)
+	_ = requireFault(t, s.Run(ctx, "source", h, discard), h.ID)
 	s.requireAbsent(t, h.ID)
 }
 

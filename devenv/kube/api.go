@@ -21,8 +21,8 @@ type api struct {
 
 func (a api) can(verb string) bool { return slices.Contains(a.Verbs, verb) }
 
-// apis knows the kinds that the server serves. It asks once, and again when a kind is missing, because a CustomResourceDefinition may
-// have added it since.
+// apis knows the kinds that the server serves. It asks once, and again when a kind is missing, because a
+// CustomResourceDefinition may have added it since.
 type apis struct {
 	client discovery.DiscoveryInterfaceWithContext
 
@@ -32,8 +32,8 @@ type apis struct {
 	kinds map[schema.GroupKind][]api // the group's preferred version first
 }
 
-// find says where objects of a kind are kept: at the given version, or at the preferred one for "". It asks the server again at most
-// once, and then answers with a meta.NoKindMatchError.
+// find says where objects of a kind are kept: at the given version, or at the preferred one for "". It asks the server again
+// at most once, and then answers with a meta.NoKindMatchError.
 func (s *apis) find(ctx context.Context, gk schema.GroupKind, version string) (api, error) {
 	found, reads, ok := s.lookup(gk, version)
 	if ok {
@@ -63,8 +63,8 @@ func (s *apis) lookup(gk schema.GroupKind, version string) (found api, reads int
 	return api{}, s.reads, false
 }
 
-// read asks the server what it serves, unless somebody did since the caller saw that reads had been made. One request each for the
-// core group and the others, where the server aggregates (1.27 and later).
+// read asks the server what it serves, unless somebody did since the caller saw that reads had been made. One request each
+// for the core group and the others, where the server aggregates (1.27 and later).
 func (s *apis) read(ctx context.Context, reads int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,12 +20,13 @@ var _ engine.Deployer = (*Cluster)(nil)
 
 // Apply implements engine.Deployer: server-side apply, with the object in the inventory before it is sent.
 //
-// It takes over fields that somebody else holds (force): what is declared wins, and the plan said before whose change is going to be
-// lost, as the cause of the step. An object that was there before devenv knew it is taken over too, which the detail says; such an object
-// is never deleted. A Job or a bare Pod whose declaration cannot be changed in place is made anew.
+// It takes over fields that somebody else holds (force): what is declared wins, and the plan said before whose change is
+// going to be lost, as the cause of the step. An object that was there before devenv knew it is taken over too, which the
+// detail says; such an object is never deleted. A Job or a bare Pod whose declaration cannot be changed in place is made
+// anew.
 //
-// Errors that pass by themselves (an API server that restarts, a webhook that does not serve yet, a definition accepted a moment ago) are
-// waited out for up to a minute. What the server refuses is a fault.Deploy that names the field.
+// Errors that pass by themselves (an API server that restarts, a webhook that does not serve yet, a definition accepted a
+// moment ago) are waited out for up to a minute. What the server refuses is a fault.Deploy that names the field.
 func (c *Cluster) Apply(ctx context.Context, source string, o plan.Object) (detail string, err error) {
 	u, err := decode(o)
 	if err != nil {
@@ -50,9 +51,13 @@ func (c *Cluster) Apply(ctx context.Context, source string, o plan.Object) (deta
 	}
 
 	others := managers(live, c.manager)
-	// Under another UID than ours, and written by others: somebody deleted it and made it again. What we make anew has no other writers yet.
+	// Under another UID than ours, and written by others: somebody deleted it and made it again. What we make anew has no
+	// other writers yet.
 	foreign := before.UID != "" && before.UID != string(live.GetUID()) && len(others) > 0
-	now := entry{Source: source, Hash: o.Hash, UID: string(live.GetUID()), Holdings: holdings(live, c.manager), Adopted: before.Adopted || foreign}
+	now := entry{
+		Source: source, Hash: o.Hash, UID: string(live.GetUID()), Holdings: holdings(live, c.manager),
+		Adopted: before.Adopted || foreign,
+	}
 	noting, cancel := after(ctx) // it is sent, so it is worth knowing even when ctx has just ended
 	defer cancel()
 	if err := c.ledger.update(noting, func(v inventory) { v.Objects[o.ID] = now }); err != nil {
@@ -75,8 +80,8 @@ func (c *Cluster) Apply(ctx context.Context, source string, o plan.Object) (deta
 	return strings.Join(said, "; "), nil
 }
 
-// begin notes that an object is about to be sent, and returns what was known of it. An object that is not known yet is looked for, to
-// tell one that is made now from one that was there before.
+// begin notes that an object is about to be sent, and returns what was known of it. An object that is not known yet is looked
+// for, to tell one that is made now from one that was there before.
 func (c *Cluster) begin(ctx context.Context, source string, id plan.ID, a api) (before entry, existed bool, err error) {
 	v, err := c.ledger.current(ctx)
 	if err != nil {
@@ -111,12 +116,16 @@ func (c *Cluster) begin(ctx context.Context, source string, id plan.ID, a api) (
 	return before, existed, err
 }
 
-// send applies the object and returns it as the server then has it. mine says that it may be made anew if it cannot be changed.
-func (c *Cluster) send(ctx context.Context, a api, id plan.ID, u *unstructured.Unstructured, mine bool) (*unstructured.Unstructured, error) {
+// send applies the object and returns it as the server then has it. mine says that it may be made anew if it cannot be
+// changed.
+func (c *Cluster) send(
+	ctx context.Context, a api, id plan.ID, u *unstructured.Unstructured, mine bool,
+) (*unstructured.Unstructured, error) {
 	live, err := c.patch(ctx, a, id, u, false)
 	if mine && unchangeable(err) && remakeable(id) {
 		// Its pods are stopped first: two runs of one job at the same time are what nobody declared.
-		if err := c.resource(a, id).Delete(ctx, id.Name, metav1.DeleteOptions{PropagationPolicy: foreground()}); err != nil && !apierrors.IsNotFound(err) {
+		err := c.resource(a, id).Delete(ctx, id.Name, metav1.DeleteOptions{PropagationPolicy: foreground()})
+		if err != nil && !apierrors.IsNotFound(err) {
 			return nil, err
 		}
 		if err := c.gone(ctx, a, id, "", func(string) {}); err != nil {
@@ -135,7 +144,9 @@ func (c *Cluster) send(ctx context.Context, a api, id plan.ID, u *unstructured.U
 }
 
 // patch is one server-side apply, or what one would do.
-func (c *Cluster) patch(ctx context.Context, a api, id plan.ID, u *unstructured.Unstructured, dryRun bool) (live *unstructured.Unstructured, err error) {
+func (c *Cluster) patch(
+	ctx context.Context, a api, id plan.ID, u *unstructured.Unstructured, dryRun bool,
+) (live *unstructured.Unstructured, err error) {
 	body, err := json.Marshal(u.Object)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", id, err)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/devenv-run/devenv/devenv/engine"
@@ -20,9 +21,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Await implements engine.Deployer. It follows the object, and for a workload the pods of its current specification, and says through r
-// how far they are. A failure is a fault.Deploy whose Err is the reason in Kubernetes' words and whose Detail holds the warnings about the
-// object and the last log lines of the container at fault.
+// Await implements engine.Deployer. It follows the object, and for a workload the pods of its current specification, and says
+// through r how far they are. A failure is a fault.Deploy whose Err is the reason in Kubernetes' words and whose Detail holds
+// the warnings about the object and the last log lines of the container at fault.
 func (c *Cluster) Await(ctx context.Context, _ string, o plan.Object, r engine.Report) error {
 	if !o.Waits {
 		return nil
@@ -48,7 +49,8 @@ func (c *Cluster) Await(ctx context.Context, _ string, o plan.Object, r engine.R
 	})
 }
 
-// allowed is how long an object may take: its own deadline where it declares one, plus the time in which its controller says so.
+// allowed is how long an object may take: its own deadline where it declares one, plus the time in which its controller says
+// so.
 func (c *Cluster) allowed(u *unstructured.Unstructured) time.Duration {
 	const margin = 5 * time.Second
 	for _, field := range []string{"progressDeadlineSeconds", "activeDeadlineSeconds"} {
@@ -171,7 +173,9 @@ func (w *waiting) judge(ctx context.Context, r engine.Report) (*unstructured.Uns
 	end := time.NewTimer(w.limit)
 	defer end.Stop()
 	var said string
-	latest := &stuck{verdict: verdict{Reason: "timed out", Next: "See devenv logs and devenv status for what it does; raise --timeout if it only needs longer."}}
+	latest := &stuck{verdict: verdict{
+		Reason: "timed out", Next: "See devenv logs and devenv status for what it does; raise --timeout if it only needs longer.",
+	}}
 	for {
 		object, err := w.present()
 		if err != nil {
@@ -231,7 +235,9 @@ func (w *waiting) present() (*unstructured.Unstructured, error) {
 			return last, nil
 		}
 	}
-	return nil, &stuck{verdict: verdict{Reason: "NotFound", Message: "it was deleted while devenv waited for it", Next: "Run devenv up again."}}
+	return nil, &stuck{verdict: verdict{
+		Reason: "NotFound", Message: "it was deleted while devenv waited for it", Next: "Run devenv up again.",
+	}}
 }
 
 // verdict says why the object will not become ready; nil while it may.
@@ -311,8 +317,8 @@ func (w *waiting) lost(ctx context.Context, err error) error {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case apierrors.IsNotFound(err):
-		return &fault.Error{Kind: fault.Deploy, What: w.id.String() + " did not become ready", Where: w.origin, Err: errors.New("it does not exist in the cluster"),
-			Next: "Run devenv up again: it applies what is missing."}
+		return &fault.Error{Kind: fault.Deploy, What: w.id.String() + " did not become ready", Where: w.origin,
+			Err: errors.New("it does not exist in the cluster"), Next: "Run devenv up again: it applies what is missing."}
 	}
 	return unanswered(err, w.id.String()+" could not be followed")
 }
@@ -322,12 +328,13 @@ func (c *Cluster) lazyClasses(ctx context.Context, objects ...*unstructured.Unst
 	needed := false
 	for _, u := range objects {
 		phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
-		needed = needed || u.GroupVersionKind().GroupKind() == groupKind(plan.ID{Kind: "PersistentVolumeClaim"}) && phase != string(corev1.ClaimBound)
+		isClaim := u.GroupVersionKind().GroupKind() == schema.GroupKind{Kind: "PersistentVolumeClaim"}
+		needed = needed || isClaim && phase != string(corev1.ClaimBound)
 	}
 	if !needed {
 		return nil, nil
 	}
-	a, err := c.apis.find(ctx, groupKind(plan.ID{Group: "storage.k8s.io", Kind: "StorageClass"}), "")
+	a, err := c.apis.find(ctx, schema.GroupKind{Group: "storage.k8s.io", Kind: "StorageClass"}, "")
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Capabilities is what Helm's .Capabilities says of the cluster: its version ("v1.36.3") and its API list, sorted, holding both
-// versions ("apps/v1") and kinds ("apps/v1/Deployment").
+// Capabilities is what Helm's .Capabilities says of the cluster: its version ("v1.36.3") and its API list, sorted, holding
+// both versions ("apps/v1") and kinds ("apps/v1/Deployment").
 func (c *Cluster) Capabilities(ctx context.Context) (version string, apis []string, err error) {
 	err = persist(ctx, readPatience, func(ctx context.Context) error {
 		info, err := c.apis.client.ServerVersionWithContext(ctx)
@@ -43,8 +43,8 @@ func versions(lists []*metav1.APIResourceList) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// Namespaced says whether objects of a kind live in a namespace; known is false for a kind of which the server said nothing when it was last
-// asked, as Capabilities and Observe do.
+// Namespaced says whether objects of a kind live in a namespace; known is false for a kind of which the server said nothing
+// when it was last asked, as Capabilities and Observe do.
 func (c *Cluster) Namespaced(group, kind string) (namespaced, known bool) {
 	a, _, known := c.apis.lookup(schema.GroupKind{Group: group, Kind: kind}, "")
 	return a.Namespaced, known

@@ -19,8 +19,8 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
-// The tests that need a real cluster take one from DEVENV_E2E_KUBECONFIG. Its nodes hold the image that DEVENV_E2E_IMAGE names
-// (debian:bookworm-slim if empty).
+// The tests that need a real cluster take one from DEVENV_E2E_KUBECONFIG. Its nodes hold the image that DEVENV_E2E_IMAGE
+// names (debian:bookworm-slim if empty).
 
 // numbered gives every test environment of this process its own name.
 var numbered atomic.Int64
@@ -42,7 +42,8 @@ func testImage() string {
 	return "debian:bookworm-slim"
 }
 
-// realCluster opens a fresh environment, with a namespace of its name that somebody else made. All of it goes when the test ends.
+// realCluster opens a fresh environment, with a namespace of its name that somebody else made. All of it goes when the test
+// ends.
 func realCluster(t *testing.T) (*Cluster, string) {
 	t.Helper()
 	o := realOptions(t)

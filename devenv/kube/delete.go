@@ -20,11 +20,11 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
-// Delete implements engine.Deployer. It deletes only what the inventory lists, and only while it has the UID that is written there, and
-// returns when the object and what it owns are gone.
+// Delete implements engine.Deployer. It deletes only what the inventory lists, and only while it has the UID that is written
+// there, and returns when the object and what it owns are gone.
 //
-// Some things it leaves where they are, says so through r, and strikes from what the environment applies: an object that existed
-// before devenv applied it, one that somebody made again, and one that holds data or others' objects (a claim, a
+// Some things it leaves where they are, says so through r, and strikes from what the environment applies: an object that
+// existed before devenv applied it, one that somebody made again, and one that holds data or others' objects (a claim, a
 // namespace that is not empty, a definition with instances). The latter go with DeleteAll and its Data option.
 func (c *Cluster) Delete(ctx context.Context, _ string, id plan.ID, r engine.Report) error {
 	v, err := c.ledger.current(ctx)
@@ -33,7 +33,8 @@ func (c *Cluster) Delete(ctx context.Context, _ string, id plan.ID, r engine.Rep
 	}
 	e, ok := v.Objects[id]
 	if !ok {
-		return &fault.Error{Kind: fault.Refused, What: id.String() + " is not deleted", Err: errors.New("devenv did not apply it to environment " + c.env),
+		return &fault.Error{Kind: fault.Refused, What: id.String() + " is not deleted",
+			Err:  errors.New("devenv did not apply it to environment " + c.env),
 			Next: "If it is not needed, delete it the way it was made."}
 	}
 	claims, err := c.claims(ctx, id)
@@ -117,8 +118,8 @@ func (c *Cluster) discard(ctx context.Context, id plan.ID, uid string, adopted, 
 	return ending{}, c.gone(ctx, a, id, found, r)
 }
 
-// ours says whether devenv made the object, for an entry without UID: one that was left by a run that was killed between noting
-// and sending. Of an object that declares nothing, not even a label, the server keeps no writer at all.
+// ours says whether devenv made the object, for an entry without UID: one that was left by a run that was killed between
+// noting and sending. Of an object that declares nothing, not even a label, the server keeps no writer at all.
 func (c *Cluster) ours(live *unstructured.Unstructured) bool {
 	return c.wrote(live) || len(live.GetManagedFields()) == 0
 }
@@ -128,8 +129,8 @@ func (c *Cluster) wrote(live *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == c.manager })
 }
 
-// propagation waits for what a workload owns; its pods are then gone with it. Other kinds own nothing that anybody would wait for,
-// and are gone at once.
+// propagation waits for what a workload owns; its pods are then gone with it. Other kinds own nothing that anybody would wait
+// for, and are gone at once.
 func propagation(id plan.ID) *metav1.DeletionPropagation {
 	if id.Group == "" || strings.HasSuffix(id.Group, ".k8s.io") || id.Group == "policy" || id.Group == "autoscaling" {
 		p := metav1.DeletePropagationBackground
@@ -140,7 +141,8 @@ func propagation(id plan.ID) *metav1.DeletionPropagation {
 
 // gone waits until the object with this UID no longer exists, whichever it is for an empty one.
 func (c *Cluster) gone(ctx context.Context, a api, id plan.ID, uid types.UID, r engine.Report) error {
-	if live, err := c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{}); apierrors.IsNotFound(err) || err == nil && uid != "" && live.GetUID() != uid {
+	live, err := c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && uid != "" && live.GetUID() != uid {
 		return nil
 	}
 	following, stop := context.WithCancel(ctx)
@@ -198,12 +200,15 @@ func remaining(p *picture, uid types.UID) (left *unstructured.Unstructured, whol
 
 func undeleted(id plan.ID, limit time.Duration, why string) error {
 	return &fault.Error{Kind: fault.Deploy, What: fmt.Sprintf("%s was not gone within %s", id, limit), Err: errors.New(why),
-		Next: "What it waits for must run for it to go: run devenv down again once that is so, or devenv down --cluster, which removes everything."}
+		Next: "What it waits for must run for it to go: run devenv down again once that is so. " +
+			"devenv down --cluster removes everything."}
 }
 
 // remains says what an object waits for before it goes.
 func remains(u *unstructured.Unstructured) string {
-	for _, kind := range []string{"NamespaceFinalizersRemaining", "NamespaceContentRemaining", "NamespaceDeletionDiscoveryFailure", "NamespaceDeletionContentFailure"} {
+	for _, kind := range []string{
+		"NamespaceFinalizersRemaining", "NamespaceContentRemaining", "NamespaceDeletionDiscoveryFailure", "NamespaceDeletionContentFailure",
+	} {
 		if state, c, _ := conditionOf(u, kind); state == "True" {
 			message, _ := c["message"].(string)
 			return message

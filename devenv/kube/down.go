@@ -31,11 +31,11 @@ type Kept struct {
 }
 
 // DeleteAll removes everything that devenv applied to the environment, in an order in which nothing is taken from under what
-// still needs it, and the inventory with it. What is kept is listed with its reason, and remembered if it is devenv's, so that a later call with Data
-// can remove it; the inventory then stays for that.
+// still needs it, and the inventory with it. What is kept is listed with its reason, and remembered if it is devenv's, so
+// that a later call with Data can remove it; the inventory then stays for that.
 //
-// It goes on after an object that cannot be removed, and returns all such errors joined. A second call goes on where a
-// first one was interrupted.
+// It goes on after an object that cannot be removed, and returns all such errors joined. A second call goes on where a first
+// one was interrupted.
 func (c *Cluster) DeleteAll(ctx context.Context, o DownOptions, r engine.Report) (deleted []plan.ID, kept []Kept, err error) {
 	v, err := c.ledger.fresh(ctx)
 	if err != nil {

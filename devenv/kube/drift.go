@@ -17,9 +17,9 @@ type deviation struct {
 	Manager string // who holds the field now; empty where nobody does
 }
 
-// drift compares an object with what the server says it would be if it were applied again (a dry run), and says who changed what. Both
-// come from the server, so defaults and quantities are written alike. What the server itself keeps is not compared. An
-// empty result means that nothing declared was changed, whatever else was.
+// drift compares an object with what the server says it would be if it were applied again (a dry run), and says who changed
+// what. Both come from the server, so defaults and quantities are written alike. What the server itself keeps is not
+// compared. An empty result means that nothing declared was changed, whatever else was.
 func drift(live, declared *unstructured.Unstructured, manager string) []deviation {
 	w := &comparison{manager: manager}
 	for _, e := range fieldEntries(live) {
@@ -219,8 +219,8 @@ func depth(fields map[string]any, route []step) int {
 	return len(route)
 }
 
-// child finds the step in a field set. Keys there are "f:name" for a field, `k:{"name":"grades"}` for an item by its keys and "v:…"
-// for an item by its value.
+// child finds the step in a field set. Keys there are "f:name" for a field, `k:{"name":"grades"}` for an item by its keys and
+// "v:…" for an item by its value.
 func child(fields map[string]any, s step) (map[string]any, bool) {
 	if s.item == nil {
 		next, ok := fields["f:"+s.field]

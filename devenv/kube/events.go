@@ -24,7 +24,8 @@ type Event struct {
 	Count   int // how often it happened; at least 1
 }
 
-// Events lists what Kubernetes reported in the environment's namespaces, oldest first. Kubernetes forgets events after an hour.
+// Events lists what Kubernetes reported in the environment's namespaces, oldest first. Kubernetes forgets events after an
+// hour.
 func (c *Cluster) Events(ctx context.Context) ([]Event, error) {
 	namespaces, err := c.namespaces(ctx)
 	if err != nil {
@@ -62,6 +63,9 @@ func (c *Cluster) Events(ctx context.Context) ([]Event, error) {
 func reported(e corev1.Event) Event {
 	about := e.InvolvedObject
 	gv, _ := schema.ParseGroupVersion(about.APIVersion) // of what the server wrote; empty where it wrote none
-	return Event{At: eventTime(e), Warning: e.Type == corev1.EventTypeWarning, Reason: e.Reason, Message: oneLine(e.Message), Count: max(1, int(eventCount(e))),
-		Object: plan.ID{Group: gv.Group, Kind: about.Kind, Namespace: about.Namespace, Name: about.Name}}
+	return Event{
+		At: eventTime(e), Warning: e.Type == corev1.EventTypeWarning, Reason: e.Reason, Message: oneLine(e.Message),
+		Count:  max(1, int(eventCount(e))),
+		Object: plan.ID{Group: gv.Group, Kind: about.Kind, Namespace: about.Namespace, Name: about.Name},
+	}
 }

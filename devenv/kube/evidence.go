@@ -22,8 +22,8 @@ const (
 	evidenceLines  = 30
 )
 
-// evidence gathers what explains a failure: the warnings about the object and the pod at fault, then the last lines of its container, each
-// prefixed with pod and container. It says what it can get; it is gathered even when ctx has ended.
+// evidence gathers what explains a failure: the warnings about the object and the pod at fault, then the last lines of its
+// container, each prefixed with pod and container. It says what it can get; it is gathered even when ctx has ended.
 func (c *Cluster) evidence(ctx context.Context, s *stuck) string {
 	ctx, cancel := after(ctx)
 	defer cancel()
@@ -84,7 +84,8 @@ func (c *Cluster) eventsOf(ctx context.Context, namespace string, uid types.UID)
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault // where events about cluster-scoped objects are kept
 	}
-	l, err := c.core.Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(uid)).String()})
+	about := fields.OneTermEqualSelector("involvedObject.uid", string(uid)).String()
+	l, err := c.core.Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: about})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,8 @@ func warningLines(events []corev1.Event, most int) []string {
 		if n := eventCount(e); n > 1 {
 			count = fmt.Sprintf(" (%d times)", n)
 		}
-		lines = append(lines, fmt.Sprintf("%s %s %s/%s%s: %s", e.Type, e.Reason, strings.ToLower(e.InvolvedObject.Kind), e.InvolvedObject.Name, count, oneLine(e.Message)))
+		about := strings.ToLower(e.InvolvedObject.Kind) + "/" + e.InvolvedObject.Name
+		lines = append(lines, fmt.Sprintf("%s %s %s%s: %s", e.Type, e.Reason, about, count, oneLine(e.Message)))
 	}
 	slices.Reverse(lines)
 	return lines
@@ -166,8 +168,8 @@ func (c *Cluster) tail(ctx context.Context, pod *corev1.Pod, container string, p
 	return strings.Split(body, "\n")
 }
 
-// culprit finds the container that most likely keeps its workload from being ready: in pod, or in all the pods for nil. One that
-// ended badly comes before one that cannot start, and that before one that is just not ready.
+// culprit finds the container that most likely keeps its workload from being ready: in pod, or in all the pods for nil. One
+// that ended badly comes before one that cannot start, and that before one that is just not ready.
 func culprit(pods []*corev1.Pod, pod *corev1.Pod) (*corev1.Pod, string) {
 	if pod != nil {
 		pods = []*corev1.Pod{pod}

@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// picture is what follow knows: every object of a selection as it was last seen. Who uses it reads it whole, again after every poke, and
-// never needs to know which change it was.
+// picture is what follow knows: every object of a selection as it was last seen. Who uses it reads it whole, again after
+// every poke, and never needs to know which change it was.
 type picture struct {
 	mu    sync.Mutex
 	items map[types.UID]*unstructured.Unstructured
@@ -82,9 +82,10 @@ func (p *picture) fail(err error) {
 	p.err = err
 }
 
-// follow keeps the picture of a selection up to date until ctx ends, and calls changed after every change. A connection that breaks is made
-// again and the selection read afresh, for as long as it takes: whoever waits decides how long that may be. It returns nil when ctx
-// ends, and an error only if the server says, and goes on saying, that it will not answer (a kind that it does not serve, access denied).
+// follow keeps the picture of a selection up to date until ctx ends, and calls changed after every change. A connection that
+// breaks is made again and the selection read afresh, for as long as it takes: whoever waits decides how long that may be. It
+// returns nil when ctx ends, and an error only if the server says, and goes on saying, that it will not answer (a kind that
+// it does not serve, access denied).
 func follow(ctx context.Context, r dynamic.ResourceInterface, o metav1.ListOptions, p *picture, changed func()) error {
 	const quickest, slowest = 50 * time.Millisecond, time.Second
 	delay := quickest
@@ -125,8 +126,8 @@ func list(ctx context.Context, r dynamic.ResourceInterface, o metav1.ListOptions
 	return l.GetResourceVersion(), nil
 }
 
-// watchFrom follows the changes after version until the connection ends. Nil if it ended in an ordinary way; the API server closes
-// each watch after a few minutes, and says "gone" when it no longer knows the version.
+// watchFrom follows the changes after version until the connection ends. Nil if it ended in an ordinary way; the API server
+// closes each watch after a few minutes, and says "gone" when it no longer knows the version.
 func watchFrom(ctx context.Context, r dynamic.ResourceInterface, o metav1.ListOptions, version string, p *picture, changed func()) error {
 	o.ResourceVersion, o.AllowWatchBookmarks = version, true
 	w, err := r.Watch(ctx, o)

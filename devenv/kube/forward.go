@@ -21,7 +21,8 @@ import (
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
-// Target says where a forwarded port leads: to the pods behind a Kubernetes Service, or to the environment's pods that run an image of one of Pods.
+// Target says where a forwarded port leads: to the pods behind a Kubernetes Service, or to the environment's pods that run an
+// image of one of Pods.
 type Target struct {
 	Namespace, Service string
 	Pods               Services
@@ -55,9 +56,9 @@ func Listen(ctx context.Context, port int) (net.Listener, error) {
 // patienceForPod is how long a connection waits for a pod that can take it.
 const patienceForPod = 30 * time.Second
 
-// Forward leads every connection to l to a ready pod of the target, until ctx ends; it closes l. A connection goes to the newest ready pod there is
-// when it is made, and waits a while if there is none, so restarts and rollouts only break the connections that are open to
-// a pod that goes. Trouble with a single connection is told through r.
+// Forward leads every connection to l to a ready pod of the target, until ctx ends; it closes l. A connection goes to the
+// newest ready pod there is when it is made, and waits a while if there is none, so restarts and rollouts only break the
+// connections that are open to a pod that goes. Trouble with a single connection is told through r.
 func (c *Cluster) Forward(ctx context.Context, l net.Listener, t Target, r engine.Report) error {
 	ctx, stop := context.WithCancel(ctx)
 	f := &forwarder{c: c, target: t, report: r, changed: newBell(), tunnels: map[string]*tunnel{}}
@@ -130,8 +131,8 @@ func (f *forwarder) places(ctx context.Context) ([]place, error) {
 		return nil, err
 	}
 	if len(s.Spec.Selector) == 0 {
-		return nil, &fault.Error{Kind: fault.Config, What: f.target.String() + " has no pods to forward to", Err: errors.New("it has no selector"),
-			Next: "Name a Service that selects pods."}
+		return nil, &fault.Error{Kind: fault.Config, What: f.target.String() + " has no pods to forward to",
+			Err: errors.New("it has no selector"), Next: "Name a Service that selects pods."}
 	}
 	return []place{{f.target.Namespace, labels.SelectorFromSet(s.Spec.Selector).String()}}, nil
 }
@@ -143,7 +144,8 @@ func (f *forwarder) service(ctx context.Context) (*corev1.Service, error) {
 		return err
 	})
 	if apierrors.IsNotFound(err) {
-		return nil, &fault.Error{Kind: fault.Config, What: f.target.String() + " does not exist", Next: "Name a Service of the environment; devenv render shows them."}
+		return nil, &fault.Error{Kind: fault.Config, What: f.target.String() + " does not exist",
+			Next: "Name a Service of the environment; devenv render shows them."}
 	}
 	if err != nil {
 		return nil, unanswered(err, f.target.String()+" could not be read")
@@ -233,7 +235,8 @@ func containerPort(p *corev1.Pod, port intstr.IntOrString) (int, error) {
 	return 0, fmt.Errorf("pod %s has no port named %s", p.Name, port.StrVal)
 }
 
-// serve leads one connection to a pod. If the way to the pod just broke, it tries once more, with whichever pod is there then.
+// serve leads one connection to a pod. If the way to the pod just broke, it tries once more, with whichever pod is there
+// then.
 func (f *forwarder) serve(ctx context.Context, conn net.Conn) error {
 	defer conn.Close()
 	const tries = 3

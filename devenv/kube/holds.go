@@ -35,8 +35,8 @@ func (c *Cluster) holds(ctx context.Context, id plan.ID, live *unstructured.Unst
 	return "", nil
 }
 
-// strangers lists what is in a namespace and will not go by itself, as people read it. What every namespace has, what belongs to something
-// that is being deleted and what only reports does not count.
+// strangers lists what is in a namespace and will not go by itself, as people read it. What every namespace has, what belongs
+// to something that is being deleted and what only reports does not count.
 func (c *Cluster) strangers(ctx context.Context, namespace string) ([]string, error) {
 	kinds, err := c.apis.preferred(ctx)
 	if err != nil {
@@ -75,10 +75,15 @@ func (c *Cluster) strangers(ctx context.Context, namespace string) ([]string, er
 
 // passing kinds hold nothing that anybody made: reports, marks of who leads, mirrors of Services.
 func passing(a api) bool {
-	return a.Kind == "Event" || a.Kind == "Endpoints" || a.Kind == "EndpointSlice" || a.Kind == "Lease" || strings.HasPrefix(a.GVR.Group, "metrics.k8s.io")
+	switch a.Kind {
+	case "Event", "Endpoints", "EndpointSlice", "Lease":
+		return true
+	}
+	return a.GVR.Group == "metrics.k8s.io"
 }
 
-// stranger says whether an object would stay in its namespace if nobody deleted it, and was not put there by the cluster itself.
+// stranger says whether an object would stay in its namespace if nobody deleted it, and was not put there by the cluster
+// itself.
 func stranger(u *unstructured.Unstructured) bool {
 	switch {
 	case u.GetDeletionTimestamp() != nil, len(u.GetOwnerReferences()) > 0:
@@ -109,8 +114,8 @@ func (c *Cluster) instances(ctx context.Context, crd *unstructured.Unstructured)
 	return fmt.Sprintf("it has instances (%s)", identify(&l.Items[0])), nil
 }
 
-// claims finds the claims that a StatefulSet's controller made, with their UIDs. Those that go with the set by its own policy are not
-// among them. Empty for other kinds, and where there is no such set.
+// claims finds the claims that a StatefulSet's controller made, with their UIDs. Those that go with the set by its own policy
+// are not among them. Empty for other kinds, and where there is no such set.
 func (c *Cluster) claims(ctx context.Context, id plan.ID) (map[plan.ID]string, error) {
 	if groupKind(id) != (schema.GroupKind{Group: "apps", Kind: "StatefulSet"}) {
 		return nil, nil

@@ -24,13 +24,14 @@ const (
 	whenFailed     = "hook-failed"
 )
 
-// Run implements engine.Deployer under Helm's rules: what the hook's last run left is deleted (before-hook-creation, which is also the default), the
-// object is created, a Job is awaited until it is complete and a Pod until it succeeded, and hook-succeeded and hook-failed say
-// whether it is deleted afterwards. The hash of a successful run is recorded; until then none is.
+// Run implements engine.Deployer under Helm's rules: what the hook's last run left is deleted (before-hook-creation, which is
+// also the default), the object is created, a Job is awaited until it is complete and a Pod until it succeeded, and
+// hook-succeeded and hook-failed say whether it is deleted afterwards. The hash of a successful run is recorded; until then
+// none is.
 //
-// Two things are unlike Helm. What an interrupted run left is removed under every policy, since the next run is to converge. And a
-// hook that is neither Job nor Pod and goes when it succeeded goes with MarkDeployed: a later hook of the same source may need it, which is why
-// Helm, too, deletes only after the last one.
+// Two things are unlike Helm. What an interrupted run left is removed under every policy, since the next run is to converge.
+// And a hook that is neither Job nor Pod and goes when it succeeded goes with MarkDeployed: a later hook of the same source
+// may need it, which is why Helm, too, deletes only after the last one.
 func (c *Cluster) Run(ctx context.Context, source string, h plan.Hook, r engine.Report) error {
 	u, err := decode(h.Object)
 	if err != nil {
@@ -106,7 +107,8 @@ func (c *Cluster) clearWay(ctx context.Context, source string, h plan.Hook, a ap
 		return c.refused(ctx, h.Object, err)
 	}
 	uid := string(live.GetUID())
-	ours := uid == last.UID || uid == applied.UID && !applied.Adopted || c.wrote(live) || last.Made && last.UID == "" && c.ours(live)
+	ours := uid == last.UID || uid == applied.UID && !applied.Adopted || c.wrote(live) ||
+		last.Made && last.UID == "" && c.ours(live)
 	replace := len(h.DeletePolicy) == 0 || slices.Contains(h.DeletePolicy, beforeCreation)
 	switch {
 	case !ours:
@@ -130,7 +132,9 @@ func (c *Cluster) clearWay(ctx context.Context, source string, h plan.Hook, a ap
 }
 
 // create makes the object, also when the connection breaks while the server does so.
-func (c *Cluster) create(ctx context.Context, a api, id plan.ID, u *unstructured.Unstructured) (live *unstructured.Unstructured, err error) {
+func (c *Cluster) create(
+	ctx context.Context, a api, id plan.ID, u *unstructured.Unstructured,
+) (live *unstructured.Unstructured, err error) {
 	tries := 0
 	err = persist(ctx, changePatience, func(ctx context.Context) error {
 		tries++
@@ -145,7 +149,8 @@ func (c *Cluster) create(ctx context.Context, a api, id plan.ID, u *unstructured
 	return live, err
 }
 
-// failed makes the failure of a hook into what a user reads, and deletes it if its policy says so; the container's lines are in the error.
+// failed makes the failure of a hook into what a user reads, and deletes it if its policy says so; the container's lines are
+// in the error.
 func (c *Cluster) failed(ctx context.Context, h plan.Hook, made hookEntry, err error, r engine.Report) error {
 	var f *fault.Error
 	if errors.As(err, &f) && f.Kind == fault.Deploy {
@@ -172,8 +177,8 @@ func (c *Cluster) noteHook(ctx context.Context, id plan.ID, e hookEntry) error {
 	return c.ledger.update(noting, func(v inventory) { v.Hooks[id] = e })
 }
 
-// MarkDeployed records that a source was deployed to its end, so that its next deployment is an upgrade, and deletes what its hooks left for
-// then.
+// MarkDeployed records that a source was deployed to its end, so that its next deployment is an upgrade, and deletes what its
+// hooks left for then.
 func (c *Cluster) MarkDeployed(ctx context.Context, source string) error {
 	v, err := c.ledger.current(ctx)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
-// A hook that later hooks of its source need stays until the source is deployed, though its policy lets it go when it succeeded.
+// A hook that later hooks of its source need stays until the source is deployed, though its policy lets it go when it
+// succeeded.
 func TestHookThatOthersNeedGoesWithTheSource(t *testing.T) {
 	c, ns := realCluster(t)
 	ctx := t.Context()

@@ -27,8 +27,8 @@ type verdict struct {
 }
 
 // hopeless finds a pod that waiting will not heal, or nil. since is when the wait began: what happened before may have had
-// another cause. retries says that the pods' owner starts anew by itself as often as it was told (a Job): then a
-// container that exits is that owner's business.
+// another cause. retries says that the pods' owner starts anew by itself as often as it was told (a Job): then a container
+// that exits is that owner's business.
 func hopeless(pods []*corev1.Pod, now, since time.Time, retries bool) *verdict {
 	for _, p := range pods {
 		if v := hopelessPod(p, now, since, retries); v != nil {
@@ -64,8 +64,10 @@ func unschedulable(p *corev1.Pod, now, since time.Time) *verdict {
 			continue
 		}
 		grace := scheduleGrace
-		if strings.Contains(c.Message, "unbound immediate PersistentVolumeClaims") || strings.Contains(c.Message, "node.kubernetes.io/not-ready") {
-			grace = startGrace
+		for _, sign := range []string{"unbound immediate PersistentVolumeClaims", "node.kubernetes.io/not-ready"} {
+			if strings.Contains(c.Message, sign) {
+				grace = startGrace
+			}
 		}
 		if now.Sub(later(c.LastTransitionTime.Time, since)) > grace {
 			return &verdict{Reason: c.Reason, Message: c.Message,
@@ -75,8 +77,9 @@ func unschedulable(p *corev1.Pod, now, since time.Time) *verdict {
 	return nil
 }
 
-// hopelessStart judges a container that cannot be started: for waited, since its pod got a node or the wait began. For a pod that is older
-// than the wait, even an image that is said not to exist may have been brought since; the kubelet looks again within seconds.
+// hopelessStart judges a container that cannot be started: for waited, since its pod got a node or the wait began. For a pod
+// that is older than the wait, even an image that is said not to exist may have been brought since; the kubelet looks again
+// within seconds.
 func hopelessStart(s corev1.ContainerStatus, waited time.Duration, old bool) *verdict {
 	w := s.State.Waiting
 	if w == nil {
@@ -96,21 +99,24 @@ func hopelessStart(s corev1.ContainerStatus, waited time.Duration, old bool) *ve
 		}
 	case "CreateContainerError", "RunContainerError":
 		if waited > configGrace {
-			return &verdict{Reason: w.Reason, Message: w.Message, Next: "Correct the container's command, mounts or security context, and run devenv up again."}
+			return &verdict{Reason: w.Reason, Message: w.Message,
+				Next: "Correct the container's command, mounts or security context, and run devenv up again."}
 		}
 	}
 	return nil
 }
 
 func imageVerdict(s corev1.ContainerStatus, w *corev1.ContainerStateWaiting) *verdict {
-	return &verdict{Reason: w.Reason, Message: w.Message, Next: fmt.Sprintf(
-		"Check the name %s. An image that the cluster cannot pull comes from the engine: declare the service that builds it, or docker pull it.", s.Image)}
+	return &verdict{Reason: w.Reason, Message: w.Message, Next: "Check the name " + s.Image +
+		". An image that the cluster cannot pull comes from the engine: declare the service that builds it, or docker pull it."}
 }
 
 // definite says whether a pull error tells that the image is not to be had, rather than that a registry did not answer.
 func definite(message string) bool {
 	m := strings.ToLower(message)
-	for _, sign := range []string{"not found", "manifest unknown", "does not exist", "denied", "unauthorized", "forbidden", "no such host", "invalid reference", "x509:"} {
+	for _, sign := range []string{
+		"not found", "manifest unknown", "does not exist", "denied", "unauthorized", "forbidden", "no such host", "invalid reference", "x509:",
+	} {
 		if strings.Contains(m, sign) {
 			return true
 		}
@@ -135,8 +141,8 @@ func hopelessCrash(s corev1.ContainerStatus, now, since time.Time) *verdict {
 		return nil
 	}
 	if last.FinishedAt.Time.Before(since) {
-		// It exited before the wait, perhaps for a cause that is gone: its next start will tell. The kubelet may put
-		// that off for five minutes, which is longer than anybody wants to wait for a container that is most likely broken.
+		// It exited before the wait, perhaps for a cause that is gone: its next start will tell. The kubelet may put that off
+		// for five minutes, which is longer than anybody wants to wait for a container that is most likely broken.
 		looping := s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff"
 		if !looping || now.Sub(since) < startGrace {
 			return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
-// inventory is what devenv knows about its own doings in a cluster, for one environment. It holds names, hashes and UIDs, never
-// anything of an object's content.
+// inventory is what devenv knows about its own doings in a cluster, for one environment. It holds names, hashes and UIDs,
+// never anything of an object's content.
 type inventory struct {
 	Objects map[plan.ID]entry     // applied, and declared when they were
 	Hooks   map[plan.ID]hookEntry // hooks that ran; their objects are nobody's to prune, and go with the environment
@@ -23,8 +23,8 @@ type inventory struct {
 	Sources map[string]bool       // deployed to their end at least once
 }
 
-// entry is one applied object. It is written in two halves: Source and Adopted before the object is sent, the rest after. An entry without Hash
-// therefore is one of which nobody knows whether the server got it.
+// entry is one applied object. It is written in two halves: Source and Adopted before the object is sent, the rest after. An
+// entry without Hash therefore is one of which nobody knows whether the server got it.
 type entry struct {
 	Source   string `json:"source"`
 	Hash     string `json:"hash,omitempty"`     // plan.Object.Hash of what was sent last
@@ -103,8 +103,8 @@ func (v inventory) namespaces() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// The stored form: JSON while it is small enough for a person to read in the cluster, gzipped above that. Two thousand objects are
-// about 150 kB, an object of the API server may have 1 MiB.
+// The stored form: JSON while it is small enough for a person to read in the cluster, gzipped above that. Two thousand
+// objects are about 150 kB, an object of the API server may have 1 MiB.
 const (
 	inventoryVersion = 1
 	plainKey         = "inventory.json"
@@ -164,8 +164,9 @@ func (v inventory) encode() (text map[string]string, packed map[string][]byte, e
 		return nil, nil, fmt.Errorf("pack the inventory: %w", err)
 	}
 	if b.Len() > storedLimit {
-		return nil, nil, &fault.Error{Kind: fault.Deploy, What: fmt.Sprintf("the inventory of %d objects does not fit into the cluster", len(d.Objects)),
-			Err: fmt.Errorf("%d bytes packed, at most %d", b.Len(), storedLimit), Next: "Split the environment into several with --env."}
+		return nil, nil, &fault.Error{Kind: fault.Deploy,
+			What: fmt.Sprintf("the inventory of %d objects does not fit into the cluster", len(d.Objects)),
+			Err:  fmt.Errorf("%d bytes packed, at most %d", b.Len(), storedLimit), Next: "Split the environment into several with --env."}
 	}
 	return nil, map[string][]byte{packedKey: b.Bytes()}, nil
 }
@@ -215,7 +216,8 @@ func sorted[E any](m map[plan.ID]E) []plan.ID {
 
 // compare orders IDs for output: by namespace, then kind, then name.
 func compare(a, b plan.ID) int {
-	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Name, b.Name))
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind),
+		cmp.Compare(a.Group, b.Group), cmp.Compare(a.Name, b.Name))
 }
 
 // note adds an object to those that are left, unless it is applied.

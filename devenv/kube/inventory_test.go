@@ -82,7 +82,7 @@ func bigInventory(n int) inventory {
 }
 
 func TestInventoryOfThousandsFits(t *testing.T) {
-	for _, n := range []int{0, 100, 1000, 5000} {
+	for _, n := range []int{0, 100, 5000} {
 		v := bigInventory(n)
 		text, packed, err := v.encode()
 		if err != nil {

@@ -1,5 +1,6 @@
-// Package kube is the adapter to the Kubernetes API: it reads what a cluster holds of an environment (Observe), changes it object by
-// object (Cluster implements engine.Deployer) and lets people look into it (Pods, Workloads, Logs, Forward, Events).
+// Package kube is the adapter to the Kubernetes API: it reads what a cluster holds of an environment (Observe), changes it
+// object by object (Cluster implements engine.Deployer) and lets people look into it (Pods, Workloads, Logs, Forward,
+// Events).
 //
 // Three ideas carry it:
 //
@@ -12,8 +13,8 @@
 //   - Judgement is pure. Whether an object is ready, what is worth saying of it meanwhile, and whether waiting can still heal it
 //     are functions of objects and a time (readiness, progress, hopeless), tested by tables; watching only feeds them.
 //
-// The package prints nothing and reads no configuration but the kubeconfig file that it is given: neither $KUBECONFIG nor the user's
-// own file can lead it to another cluster.
+// The package prints nothing and reads no configuration but the kubeconfig file that it is given: neither $KUBECONFIG nor the
+// user's own file can lead it to another cluster.
 package kube
 
 import (
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -38,13 +40,13 @@ import (
 type Options struct {
 	// Kubeconfig is the path of the one kubeconfig file that is read.
 	Kubeconfig string
-	// Environment names the inventory, so that several environments in one cluster do not see each other's objects. It
-	// must be usable in an object's name.
+	// Environment names the inventory, so that several environments in one cluster do not see each other's objects. It must
+	// be usable in an object's name.
 	Environment string
 	// FieldManager is the name under which fields are owned; "devenv" if empty.
 	FieldManager string
-	// Timeout bounds the wait for one object to become ready, one hook to end and one object to be gone. Five
-	// minutes if zero; an object that declares its own deadline (progressDeadlineSeconds, activeDeadlineSeconds) has that.
+	// Timeout bounds the wait for one object to become ready, one hook to end and one object to be gone. Five minutes if
+	// zero; an object that declares its own deadline (progressDeadlineSeconds, activeDeadlineSeconds) has that.
 	Timeout time.Duration
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
@@ -64,12 +66,13 @@ type Cluster struct {
 	apis    *apis
 	ledger  *ledger
 
-	// undrifted holds, by object, the field set of which a dry run has shown that it is no drift. In memory only:
-	// Observe writes nothing.
+	// undrifted holds, by object, the field set of which a dry run has shown that it is no drift. In memory only: Observe
+	// writes nothing.
 	undrifted sync.Map // plan.ID → string
 }
 
-// Open prepares to talk to the cluster of a kubeconfig file. It sends nothing yet, so it also succeeds while the API server is away.
+// Open prepares to talk to the cluster of a kubeconfig file. It sends nothing yet, so it also succeeds while the API server
+// is away.
 func Open(_ context.Context, o Options) (*Cluster, error) {
 	file, err := clientcmd.LoadFromFile(o.Kubeconfig)
 	if err != nil {
@@ -125,14 +128,14 @@ func open(config *rest.Config, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// Flush returns when everything that was noted in the inventory is stored. Every method stores what it did before it returns; what is left is
-// what a method was interrupted in.
+// Flush returns when everything that was noted in the inventory is stored. Every method stores what it did before it returns;
+// what is left is what a method was interrupted in.
 func (c *Cluster) Flush(ctx context.Context) error {
 	return c.ledger.update(ctx, func(inventory) {})
 }
 
 // Close releases idle connections.
-func (c *Cluster) Close() { c.http.CloseIdleConnections() }
+func (c *Cluster) Close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
 
 // resource finds where objects of o's kind are read and written.
 func (c *Cluster) resource(a api, id plan.ID) dynamic.ResourceInterface {

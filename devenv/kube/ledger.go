@@ -23,8 +23,9 @@ var owned = map[string]string{"app.kubernetes.io/managed-by": "devenv"}
 
 // ledger is the inventory as stored in the cluster: a ConfigMap per environment.
 //
-// update returns when its change is stored. Changes of concurrent callers share a write: while one write is under way, all that arrives
-// waits together for the next, so a hundred objects applied by eight workers cost some twenty-five writes instead of two hundred.
+// update returns when its change is stored. Changes of concurrent callers share a write: while one write is under way, all
+// that arrives waits together for the next, so a hundred objects applied by eight workers cost some twenty-five writes
+// instead of two hundred.
 type ledger struct {
 	core    corev1client.CoreV1Interface
 	env     string
@@ -105,8 +106,8 @@ func (l *ledger) update(ctx context.Context, f func(inventory)) error {
 	return mine.err
 }
 
-// write stores a batch of changes. It may run for several callers, so an interruption of the one that happens to write must not fail the others:
-// the write is short, and finishes.
+// write stores a batch of changes. It may run for several callers, so an interruption of the one that happens to write must
+// not fail the others: the write is short, and finishes.
 func (l *ledger) write(ctx context.Context, batch []*change) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changePatience)
 	defer cancel()
@@ -214,7 +215,8 @@ func damaged(env string, err error) error {
 		return err
 	}
 	return &fault.Error{Kind: fault.Deploy, What: "the inventory of environment " + env + " is damaged", Err: err,
-		Next: fmt.Sprintf("Delete the ConfigMap devenv-inventory-%s in the namespace %s, or the whole cluster with devenv down --cluster, and run devenv up.", env, systemNamespace)}
+		Next: fmt.Sprintf("Delete the ConfigMap devenv-inventory-%s in the namespace %s, or the whole cluster with devenv down --cluster, "+
+			"and run devenv up.", env, systemNamespace)}
 }
 
 // after is the context for what must still be noted when ctx was interrupted: short, and deaf to the interruption.

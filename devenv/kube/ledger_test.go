@@ -24,7 +24,7 @@ func named(i int) plan.ID {
 
 func TestLedgerSharesWrites(t *testing.T) {
 	s, c := serve(t)
-	const many = 200
+	const many = 60
 	var group sync.WaitGroup
 	for i := range many {
 		group.Go(func() {

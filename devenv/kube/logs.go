@@ -25,8 +25,8 @@ type LogOptions struct {
 	Tail   int           // at most so many lines of each container that is there at the beginning; zero for all
 }
 
-// Logs emits what the containers of services wrote, each line as an event.LogLine. Without Follow the lines are in the order of
-// their times, across all containers.
+// Logs emits what the containers of services wrote, each line as an event.LogLine. Without Follow the lines are in the order
+// of their times, across all containers.
 func (c *Cluster) Logs(ctx context.Context, o LogOptions, sink event.Sink) error {
 	namespaces, err := c.namespaces(ctx)
 	if err != nil {

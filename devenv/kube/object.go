@@ -18,8 +18,9 @@ import (
 
 // decode makes what a plan carries into what is sent.
 //
-// What only a server may set is left out, so that an object saved with "kubectl get -o yaml" can be declared. A Secret's stringData becomes
-// data, which is what the server would do with it; but under server-side apply a key that is later left out of stringData would stay.
+// What only a server may set is left out, so that an object saved with "kubectl get -o yaml" can be declared. A Secret's
+// stringData becomes data, which is what the server would do with it; but under server-side apply a key that is later left
+// out of stringData would stay.
 func decode(o plan.Object) (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{}
 	if err := u.UnmarshalJSON(o.JSON); err != nil {
@@ -80,8 +81,8 @@ var podSpecs = map[schema.GroupKind][]string{
 	{Group: "batch", Kind: "CronJob"}:    {"spec", "jobTemplate", "spec", "template", "spec"},
 }
 
-// images lists the image references of the object's pod template, each once: init containers, containers, then volumes made of images, as
-// a plan.Object has them. Nil for kinds without a pod template.
+// images lists the image references of the object's pod template, each once: init containers, containers, then volumes made
+// of images, as a plan.Object has them. Nil for kinds without a pod template.
 func images(u *unstructured.Unstructured) []string {
 	path, ok := podSpecs[u.GroupVersionKind().GroupKind()]
 	if !ok {
@@ -111,8 +112,8 @@ func images(u *unstructured.Unstructured) []string {
 
 // holdings is a short hash of the set of fields that manager applied to the object and still holds; empty if it holds none.
 //
-// Whoever changes the value of a field takes it out of the other managers' sets, so as long as this hash stays as it was after applying, every
-// declared field still has its declared value.
+// Whoever changes the value of a field takes it out of the other managers' sets, so as long as this hash stays as it was
+// after applying, every declared field still has its declared value.
 func holdings(u *unstructured.Unstructured, manager string) string {
 	raw, _, _ := unstructured.NestedFieldNoCopy(u.Object, "metadata", "managedFields")
 	entries, _ := raw.([]any)

@@ -24,8 +24,8 @@ type Observation struct {
 
 // Observe reads what the cluster says of every object and hook of the sources. It writes nothing.
 //
-// It asks once per kind and namespace, all at the same time. Only for an object whose declared fields are no longer all devenv's does it ask
-// more: what applying it would change (a dry run), and from that who changed which field.
+// It asks once per kind and namespace, all at the same time. Only for an object whose declared fields are no longer all
+// devenv's does it ask more: what applying it would change (a dry run), and from that who changed which field.
 func (c *Cluster) Observe(ctx context.Context, sources []plan.Source) (Observation, error) {
 	v, err := c.readBoth(ctx)
 	if err != nil {
@@ -131,14 +131,17 @@ func (c *Cluster) locate(ctx context.Context, sources []plan.Source) ([]declarat
 				}
 				a, _, ok = c.apis.lookup(gvk.GroupKind(), gvk.Version)
 			}
+			if ok && a.Namespaced && o.ID.Namespace == "" {
+				return nil, withoutNamespace(o)
+			}
 			all = append(all, declaration{object: o, wanted: u, api: a, served: ok})
 		}
 	}
 	return all, nil
 }
 
-// fetch reads the declared objects that exist: by a list where a kind has several in a namespace, one by one otherwise, since a list brings
-// all the others too.
+// fetch reads the declared objects that exist: by a list where a kind has several in a namespace, one by one otherwise, since
+// a list brings all the others too.
 func (c *Cluster) fetch(ctx context.Context, declared []declaration) (map[plan.ID]*unstructured.Unstructured, error) {
 	type place struct {
 		gvr       schema.GroupVersionResource
@@ -192,7 +195,10 @@ func (c *Cluster) fetch(ctx context.Context, declared []declaration) (map[plan.I
 	return found, g.Wait()
 }
 
-func (c *Cluster) fetchList(ctx context.Context, gvr schema.GroupVersionResource, namespace string, ids map[plan.ID]api, keep func(plan.ID, *unstructured.Unstructured)) error {
+func (c *Cluster) fetchList(
+	ctx context.Context, gvr schema.GroupVersionResource, namespace string, ids map[plan.ID]api,
+	keep func(plan.ID, *unstructured.Unstructured),
+) error {
 	byName := make(map[string]plan.ID, len(ids))
 	for id := range ids {
 		byName[id.Name] = id
@@ -225,7 +231,7 @@ func (c *Cluster) fetchList(ctx context.Context, gvr schema.GroupVersionResource
 func (d declaration) judge(live *unstructured.Unstructured, e entry, lazy map[string]bool) plan.Live {
 	if live == nil {
 		if ttl := number(d.wanted, -1, "spec", "ttlSecondsAfterFinished"); ttl >= 0 && e.Finished && e.Hash == d.object.Hash {
-			return plan.Live{Exists: true, Hash: e.Hash, Ready: true, Message: "is complete, and was removed as it declares", Images: images(d.wanted)}
+			return plan.Live{Exists: true, Hash: e.Hash, Ready: true, Images: images(d.wanted)} // complete, and gone as declared
 		}
 		return plan.Live{}
 	}

@@ -35,6 +35,9 @@ func (r *requests) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.next.RoundTrip(req)
 }
 
+// WrappedRoundTripper lets Close find the connections.
+func (r *requests) WrappedRoundTripper() http.RoundTripper { return r.next }
+
 // watched opens the environment again with all its requests counted.
 func watched(t *testing.T, c *Cluster) (*Cluster, *requests) {
 	t.Helper()

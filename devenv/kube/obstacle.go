@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// obstacle finds what hinders a workload apart from its pods: its controller says that it failed, or cannot make pods at all. Nil if
-// there is nothing.
+// obstacle finds what hinders a workload apart from its pods: its controller says that it failed, or cannot make pods at all.
+// Nil if there is nothing.
 func obstacle(u *unstructured.Unstructured, c condition, now, since time.Time) *verdict {
 	if c.Failed {
 		v := &verdict{Reason: c.Reason, Message: c.Message, Next: "Correct the cause shown above, and run devenv up again."}

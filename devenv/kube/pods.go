@@ -14,8 +14,8 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
-// Services says which images belong to which service, by the service's name. A reference with a tag or digest stands for itself; one without stands
-// for every image of that repository, which is how pods of an earlier revision are found.
+// Services says which images belong to which service, by the service's name. A reference with a tag or digest stands for
+// itself; one without stands for every image of that repository, which is how pods of an earlier revision are found.
 type Services map[string][]string
 
 // of is the service that an image belongs to; empty for others. A full reference counts before a repository.
@@ -51,7 +51,8 @@ type Pod struct {
 	Node      string // empty until it has one
 	IP        string
 	Owner     plan.ID // the workload whose pod it is; the pod itself for a bare one
-	// Phase is what a person wants to know of it: Running, Pending, Completed, Terminating, or why it does not run (CrashLoopBackOff).
+	// Phase is what a person wants to know of it: Running, Pending, Completed, Terminating, or why it does not run
+	// (CrashLoopBackOff).
 	Phase      string
 	Ready      bool
 	Restarts   int // of the container that restarted most
@@ -186,8 +187,8 @@ func podReady(p *corev1.Pod) bool {
 	})
 }
 
-// ownerOf is the workload that a pod belongs to. A Deployment's pods belong to its ReplicaSet, whose name is the Deployment's with the
-// template's hash behind it.
+// ownerOf is the workload that a pod belongs to. A Deployment's pods belong to its ReplicaSet, whose name is the Deployment's
+// with the template's hash behind it.
 func ownerOf(p *corev1.Pod) plan.ID {
 	for _, r := range p.OwnerReferences {
 		if r.Controller == nil || !*r.Controller {

@@ -6,8 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// progress is the line that is worth showing while an object is not ready: how far it is, and what the first pod that is not ready is
-// busy with: "1 of 2 replicas ready, grades starts".
+// progress is the line that is worth showing while an object is not ready: how far it is, and what the first pod that is not
+// ready is busy with: "1 of 2 replicas ready, grades starts".
 func progress(c condition, pods []*corev1.Pod) string {
 	for _, p := range pods {
 		if busy := occupation(p); busy != "" {

@@ -18,17 +18,18 @@ type condition struct {
 	Message string // why it is not ready, for people: "1 of 2 replicas ready"
 }
 
-// readiness judges an object by what the server says of it: kstatus, and before that the kinds of which kstatus has another idea of
-// ready than someone has who is going to use the object.
+// readiness judges an object by what the server says of it: kstatus, and before that the kinds of which kstatus has another
+// idea of ready than someone has who is going to use the object.
 //
-// lazy names the storage classes that bind a claim only when a pod uses it: such a claim is ready while it waits for its first pod, or
-// a plan that waits for the claim before it applies the pod would wait for ever.
+// lazy names the storage classes that bind a claim only when a pod uses it: such a claim is ready while it waits for its
+// first pod, or a plan that waits for the claim before it applies the pod would wait for ever.
 func readiness(u *unstructured.Unstructured, lazy map[string]bool) condition {
 	if u.GetDeletionTimestamp() != nil {
 		return condition{Message: "is being deleted"}
 	}
 	switch u.GroupVersionKind().GroupKind() {
-	case schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}, schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}:
+	case schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
+		schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}:
 		return condition{Ready: true} // they act when there is something to act on; their conditions say nothing of themselves
 	case schema.GroupKind{Kind: "PersistentVolumeClaim"}:
 		if class, _, _ := unstructured.NestedString(u.Object, "spec", "storageClassName"); lazy[class] {

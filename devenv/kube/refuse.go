@@ -33,7 +33,8 @@ func (c *Cluster) refused(ctx context.Context, o plan.Object, err error) error {
 		f.Next = "Run devenv up again; devenv status shows the state of the cluster's nodes."
 	case errors.As(err, &missing):
 		f.What = o.ID.String() + " is of a kind that the cluster does not serve"
-		f.Next = "Declare the CustomResourceDefinition of " + missing.GroupKind.String() + " in the same source or in one before it, or correct apiVersion."
+		f.Next = "Declare the CustomResourceDefinition of " + missing.GroupKind.String() +
+			" in the same source or in one before it, or correct apiVersion."
 	case apierrors.IsNotFound(err) && statusKind(err) == "namespaces":
 		f.What = o.ID.String() + " has no namespace to go to"
 		f.Next = "Declare the Namespace " + o.ID.Namespace + ", or name it as the namespace of the deploy source."
@@ -65,15 +66,17 @@ func withoutNamespace(o plan.Object) error {
 		Next: "Set its metadata.namespace, or the namespace of its deploy source in devenv.yaml."}
 }
 
-// unchangeable says whether the server refused to change a field that can only be set when an object is made. There is no error
-// code for it, only the wording that its validation uses.
+// unchangeable says whether the server refused to change a field that can only be set when an object is made. There is no
+// error code for it, only the wording that its validation uses.
 func unchangeable(err error) bool {
 	if err == nil || !apierrors.IsInvalid(err) {
 		return false
 	}
 	for _, c := range statusCauses(err) {
-		for _, sign := range []string{"immutable", "updates to statefulset spec for fields other than", "may not change fields other than", "cannot change roleRef",
-			"may not be changed", "cannot be changed", "may not change once set"} {
+		for _, sign := range []string{
+			"immutable", "updates to statefulset spec for fields other than", "may not change fields other than", "cannot change roleRef",
+			"may not be changed", "cannot be changed", "may not change once set",
+		} {
 			if strings.Contains(c.Message, sign) {
 				return true
 			}
@@ -100,8 +103,8 @@ func remedy(id plan.ID) string {
 	return "Undo the change, give the object another name, or run devenv down (persistent data stays) and devenv up."
 }
 
-// causes lists what the server found wrong, by field. The values that it quotes are left out where they are long or secret: a refused
-// pod template would be quoted whole, with the environment of its containers.
+// causes lists what the server found wrong, by field. The values that it quotes are left out where they are long or secret: a
+// refused pod template would be quoted whole, with the environment of its containers.
 func causes(id plan.ID, err error) string {
 	var lines []string
 	for _, c := range statusCauses(err) {

@@ -15,15 +15,15 @@ import (
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
-// How long an operation goes on trying, at most. Reading is what a person waits for; a change is worth waiting for a restarting API
-// server, which takes up to half a minute on a busy laptop.
+// How long an operation goes on trying, at most. Reading is what a person waits for; a change is worth waiting for a
+// restarting API server, which takes up to half a minute on a busy laptop.
 const (
 	readPatience   = 10 * time.Second
 	changePatience = time.Minute
 )
 
-// persist does f again while its error is one that passes by itself, for as long as such an error may take, and no longer than limit.
-// It returns the last error of f, or ctx's when that ends first.
+// persist does f again while its error is one that passes by itself, for as long as such an error may take, and no longer
+// than limit. It returns the last error of f, or ctx's when that ends first.
 func persist(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	start := time.Now()
 	var trouble endurance
@@ -44,8 +44,8 @@ func persist(ctx context.Context, limit time.Duration, f func(context.Context) e
 	}
 }
 
-// endurance is for how long an operation has met the same sort of error. One may follow another: a server that restarts is first away,
-// and then for a moment does not know who may do what.
+// endurance is for how long an operation has met the same sort of error. One may follow another: a server that restarts is
+// first away, and then for a moment does not know who may do what.
 type endurance struct {
 	patience time.Duration
 	since    time.Time
@@ -70,11 +70,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// patience is how long an error may be waited out: the time in which its usual cause passes by itself. Zero for errors that stay.
+// patience is how long an error may be waited out: the time in which its usual cause passes by itself. Zero for errors that
+// stay.
 func patience(err error) time.Duration {
 	text := err.Error()
 	switch {
-	case away(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err):
+	case away(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
+		apierrors.IsServiceUnavailable(err):
 		return time.Minute // the API server restarts, or is overrun
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return time.Minute // the namespace is being deleted; it can be made again once it is gone

@@ -15,9 +15,9 @@ const (
 	daemonGeneration   = "deprecated.daemonset.template.generation"
 )
 
-// revision selects the pods that come from the specification that a workload has now, by name. During a rollout the pods of the old
-// one are there too, and may well be broken: that is no reason to call the new one so. It selects none until the workload's
-// controller has seen the specification.
+// revision selects the pods that come from the specification that a workload has now, by name. During a rollout the pods of
+// the old one are there too, and may well be broken: that is no reason to call the new one so. It selects none until the
+// workload's controller has seen the specification.
 func revision(u *unstructured.Unstructured, sets []*unstructured.Unstructured, pods []*corev1.Pod) []*corev1.Pod {
 	if u == nil || number(u, u.GetGeneration(), "status", "observedGeneration") < u.GetGeneration() {
 		return nil
@@ -48,8 +48,8 @@ func revision(u *unstructured.Unstructured, sets []*unstructured.Unstructured, p
 	return current
 }
 
-// currentSet is the ReplicaSet of a Deployment's current specification: the one that has the revision that the Deployment has. Revisions are
-// given anew when an old specification comes back.
+// currentSet is the ReplicaSet of a Deployment's current specification: the one that has the revision that the Deployment
+// has. Revisions are given anew when an old specification comes back.
 func currentSet(deployment *unstructured.Unstructured, sets []*unstructured.Unstructured) *unstructured.Unstructured {
 	want := deployment.GetAnnotations()[deploymentRevision]
 	for _, s := range sets {

@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// server answers as an API server does, for the few requests of the tests that need to hold one by the hand: objects with versions, a
-// conflict for an outdated one, watches that the test feeds. What an object means it does not know.
+// server answers as an API server does, for the few requests of the tests that need to hold one by the hand: objects with
+// versions, a conflict for an outdated one, watches that the test feeds. What an object means it does not know.
 type server struct {
 	t *testing.T
 

@@ -6,9 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// How long a container without a readiness probe must have run to count as ready: Kubernetes says so the moment it starts, also of one
-// that is about to exit because its database is missing. One that exited before is given longer. Starts are known to the second,
-// so the shorter time is in truth between two and three.
+// How long a container without a readiness probe must have run to count as ready: Kubernetes says so the moment it starts,
+// also of one that is about to exit because its database is missing. One that exited before is given longer. Starts are known
+// to the second, so the shorter time is in truth between two and three.
 const (
 	steadyAfterStart   = 3 * time.Second
 	steadyAfterRestart = 10 * time.Second

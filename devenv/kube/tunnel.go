@@ -86,7 +86,8 @@ func (c *Cluster) dial(p *corev1.Pod) (httpstream.Connection, error) {
 	return conn, nil
 }
 
-// carry carries one connection until either side ends it. began is false if the pod was not reached, and nothing was read from local.
+// carry carries one connection until either side ends it. began is false if the pod was not reached, and nothing was read
+// from local.
 func (t *tunnel) carry(local net.Conn, port int) (began bool, err error) {
 	headers := http.Header{}
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// warnings hands the API server's warnings ("batch/v1beta1 CronJob is deprecated …") to whoever collects them for the request's
-// context. Without a collector they are dropped; client-go would print them.
+// warnings hands the API server's warnings ("batch/v1beta1 CronJob is deprecated …") to whoever collects them for the
+// request's context. Without a collector they are dropped; client-go would print them.
 type warnings struct{}
 
 type collectorKey struct{}

@@ -21,7 +21,8 @@ type Workload struct {
 	Message  string   // why it is not current: "1 of 2 replicas ready"
 }
 
-// Workloads lists the environment's Deployments, StatefulSets and DaemonSets that name an image of one of the services, sorted.
+// Workloads lists the environment's Deployments, StatefulSets and DaemonSets that name an image of one of the services,
+// sorted.
 func (c *Cluster) Workloads(ctx context.Context, services Services) ([]Workload, error) {
 	v, err := c.ledger.fresh(ctx)
 	if err != nil {
@@ -30,7 +31,9 @@ func (c *Cluster) Workloads(ctx context.Context, services Services) ([]Workload,
 	var declared []declaration
 	for id := range v.Objects {
 		switch groupKind(id) {
-		case schema.GroupKind{Group: "apps", Kind: "Deployment"}, schema.GroupKind{Group: "apps", Kind: "StatefulSet"}, schema.GroupKind{Group: "apps", Kind: "DaemonSet"}:
+		case schema.GroupKind{Group: "apps", Kind: "Deployment"},
+			schema.GroupKind{Group: "apps", Kind: "StatefulSet"},
+			schema.GroupKind{Group: "apps", Kind: "DaemonSet"}:
 			a, err := c.apis.find(ctx, groupKind(id), "")
 			if err != nil {
 				return nil, unanswered(err, "the kinds that the cluster serves could not be read")
