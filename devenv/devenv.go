@@ -14,12 +14,14 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/devenv-run/devenv/devenv/config"
 	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/kind"
+	"github.com/devenv-run/devenv/devenv/kube"
 	"github.com/devenv-run/devenv/devenv/view"
 )
 
@@ -34,8 +36,11 @@ type Options struct {
 	Environment string // one of several environments of the project on this machine; empty: the only one
 	Profile     string // profile of devenv.yaml to merge over it; empty: none
 	Offline     bool   // ask no registry
-	Sink        event.Sink
-	Log         io.Writer // gets the debug log too; may be nil
+	// Timeout bounds the wait for one object too, where it is longer than the default of five minutes. The whole
+	// command is bounded by the context.
+	Timeout time.Duration
+	Sink    event.Sink
+	Log     io.Writer // gets the debug log too; may be nil
 }
 
 // Outcome is what a command reports beside its events.
@@ -105,6 +110,15 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 	return p, nil
 }
 
+// Record writes how a command ended into the debug log.
+func (p *Project) Record(err error) {
+	if err != nil {
+		p.log.Error("failed", "error", err, "exitCode", fault.Of(err).ExitCode())
+	} else {
+		p.log.Info("done")
+	}
+}
+
 // Close releases what the project holds.
 func (p *Project) Close() error {
 	var first error
@@ -141,4 +155,16 @@ func (p *Project) clusters(e *docker.Engine) *kind.Clusters {
 			KindConfig:      kindConfig,
 		},
 	})
+}
+
+// objectTimeout is how long kube waits for one object by itself.
+const objectTimeout = 5 * time.Minute
+
+// connect opens the environment's view of its cluster.
+func (p *Project) connect(ctx context.Context, clusters *kind.Clusters) (*kube.Cluster, error) {
+	o := kube.Options{Kubeconfig: clusters.Kubeconfig(), Environment: p.name}
+	if p.options.Timeout > objectTimeout {
+		o.Timeout = p.options.Timeout
+	}
+	return kube.Open(ctx, o)
 }

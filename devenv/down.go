@@ -2,10 +2,14 @@ package devenv
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/kind"
 	"github.com/devenv-run/devenv/devenv/kube"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
@@ -29,6 +33,11 @@ func (p *Project) Down(ctx context.Context, o DownOptions) (Outcome, error) {
 	}
 	clusters := p.clusters(engine)
 	if o.Cluster {
+		if !o.Data {
+			if err := p.refuseDataLoss(ctx, clusters); err != nil {
+				return Outcome{}, stopped(ctx, err)
+			}
+		}
 		if err := clusters.Delete(ctx); err != nil {
 			return Outcome{}, stopped(ctx, err)
 		}
@@ -47,9 +56,9 @@ func (p *Project) Down(ctx context.Context, o DownOptions) (Outcome, error) {
 	case plan.Absent:
 		return Outcome{Summary: p.name + " has no cluster, nothing to do"}, nil
 	case plan.Stopped:
-		return Outcome{}, p.notRunning("its cluster is stopped", "`devenv up` starts it; `devenv down --cluster` deletes it as it is.")
+		return Outcome{}, p.notRunning("its cluster is stopped", "`devenv up` starts it; `devenv down --cluster --data` deletes it as it is.")
 	}
-	cluster, err := kube.Open(ctx, kube.Options{Kubeconfig: clusters.Kubeconfig(), Environment: p.name})
+	cluster, err := p.connect(ctx, clusters)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -65,6 +74,41 @@ func (p *Project) Down(ctx context.Context, o DownOptions) (Outcome, error) {
 		return Outcome{}, stopped(ctx, err)
 	}
 	return Outcome{Summary: p.name + " is down, its cluster runs on"}, nil
+}
+
+// refuseDataLoss keeps `down --cluster` from taking persistent data along unasked. A cluster that is broken can hold none that anybody could
+// get at.
+func (p *Project) refuseDataLoss(ctx context.Context, clusters *kind.Clusters) error {
+	state, err := clusters.Status(ctx)
+	if fault.Of(err) == fault.Machine || state.Status == plan.Absent {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	refused := &fault.Error{
+		Kind: fault.Refused, What: "cluster devenv-" + p.name + " is not deleted",
+		Next: "`devenv down --cluster --data` deletes it with its data; `devenv down` deletes what devenv applied and keeps both.",
+	}
+	if state.Status == plan.Stopped {
+		refused.Err = errors.New("it is stopped, so it cannot be asked whether it holds persistent data")
+		return refused
+	}
+	cluster, err := p.connect(ctx, clusters)
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	claims, err := cluster.Claims(ctx)
+	if err != nil || len(claims) == 0 {
+		return err
+	}
+	names := make([]string, len(claims))
+	for i, id := range claims {
+		names[i] = id.String()
+	}
+	refused.Err = fmt.Errorf("it holds persistent data: %s", strings.Join(names, ", "))
+	return refused
 }
 
 // notRunning is the error of commands that look into a cluster when there is none to look into.

@@ -104,10 +104,10 @@ func (p *Project) readCluster(ctx context.Context, g *gathered) error {
 	}
 	if len(changes) > 0 {
 		p.once(event.Warning{Text: "the cluster was created from other settings than devenv.yaml has now (" + strings.Join(changes, ", ") +
-			"); `devenv down --cluster` and then `devenv up` create it anew, without its data"})
+			"); `devenv down --cluster --data` and then `devenv up` create it anew, without its data"})
 	}
 	if g.state.Status == plan.Running {
-		g.cluster, err = kube.Open(ctx, kube.Options{Kubeconfig: g.clusters.Kubeconfig(), Environment: p.name})
+		g.cluster, err = p.connect(ctx, g.clusters)
 	}
 	return err
 }
@@ -193,22 +193,41 @@ func (p *Project) renderInput(g *gathered, c render.Capabilities, deployed map[s
 	return in, nil
 }
 
-// restrict leaves out the other services: their images, and whatever runs those.
+// restrict leaves out what belongs to other services only: whatever runs nothing but their images, and then the images that nothing runs. A pod with
+// containers of several services stays whole, as it cannot start without the images of all of them.
 func restrict(d *plan.Desired, services []string) {
-	foreign := map[string]bool{}
-	d.Images = slices.DeleteFunc(d.Images, func(i plan.Image) bool {
-		foreign[i.Ref] = i.Service != "" && !slices.Contains(services, i.Service)
-		return foreign[i.Ref]
-	})
-	// A pod with containers of several services belongs to each of them; it cannot start without the images of all.
-	isForeign := func(images []string) bool {
-		return slices.ContainsFunc(images, func(ref string) bool { return foreign[ref] })
+	service := map[string]string{}
+	for _, i := range d.Images {
+		service[i.Ref] = i.Service
 	}
+	isForeign := func(images []string) bool {
+		foreign := false
+		for _, ref := range images {
+			if s := service[ref]; slices.Contains(services, s) {
+				return false
+			} else if s != "" {
+				foreign = true
+			}
+		}
+		return foreign
+	}
+	used := map[string]bool{}
 	for i := range d.Sources {
 		s := &d.Sources[i]
 		s.Objects = slices.DeleteFunc(s.Objects, func(o plan.Object) bool { return isForeign(o.Images) })
 		s.Hooks = slices.DeleteFunc(s.Hooks, func(h plan.Hook) bool { return isForeign(h.Images) })
+		for _, o := range s.Objects {
+			for _, ref := range o.Images {
+				used[ref] = true
+			}
+		}
+		for _, h := range s.Hooks {
+			for _, ref := range h.Images {
+				used[ref] = true
+			}
+		}
 	}
+	d.Images = slices.DeleteFunc(d.Images, func(i plan.Image) bool { return !used[i.Ref] })
 }
 
 // observe reads what is, as far as it concerns what is desired. A partial run knows of what it leaves out only that it exists, so it

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +33,7 @@ type image struct {
 	known   bool   // its inputs are those that were deployed last
 	inputs  digest.Summary
 	build   docker.Build
+	unset   []string // environment variables that build secrets come from and that are not set
 }
 
 // images finds the reference of every service's image, in the order of the services. It reads build contexts and asks the engine
@@ -92,10 +95,15 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 	}
 	secrets := make(map[string]docker.Secret, len(s.Build.Secrets))
 	ids := make([]string, 0, len(s.Build.Secrets))
+	var unset []string
 	for id, secret := range s.Build.Secrets {
 		ids = append(ids, id)
 		if secret.Env != "" {
-			secrets[id] = docker.Secret{Value: os.Getenv(secret.Env)}
+			value, set := os.LookupEnv(secret.Env)
+			if !set {
+				unset = append(unset, secret.Env)
+			}
+			secrets[id] = docker.Secret{Value: value}
 		} else {
 			secrets[id] = docker.Secret{File: p.config.Abs(secret.File)}
 		}
@@ -104,7 +112,7 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 		Context: manifest, Dockerfile: text, Args: s.Build.Args, Target: s.Build.Target, Platform: platform,
 		Bases: digests, Secrets: ids, Dir: s.Build.Context, DockerfilePath: path,
 	}.Summary()
-	i := image{service: s, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
+	i := image{service: s, unset: unset, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
 	i.cause, i.known = p.cause(s.Name, inputs)
 	i.build = docker.Build{
 		Service: s.Name, Ref: i.ref,
@@ -210,5 +218,14 @@ type builder struct {
 
 // Build implements engine.Builder.
 func (b builder) Build(ctx context.Context, i plan.Image, report engine.Report) error {
-	return b.engine.Build(ctx, b.images[i.Ref].build, report)
+	image := b.images[i.Ref]
+	if len(image.unset) > 0 {
+		slices.Sort(image.unset)
+		return &fault.Error{
+			Kind: fault.Config, Where: image.service.Build.Pos.String(),
+			What: fmt.Sprintf("build of service %s takes secrets from environment variables that are not set: %s", i.Service, strings.Join(image.unset, ", ")),
+			Next: "Set them and run the command again.",
+		}
+	}
+	return b.engine.Build(ctx, image.build, report)
 }

@@ -53,7 +53,7 @@ func (p *Project) running(ctx context.Context) (*kube.Cluster, kind.State, error
 	case plan.Stopped:
 		return nil, state, p.notRunning("its cluster is stopped", "`devenv up` starts it.")
 	}
-	cluster, err := kube.Open(ctx, kube.Options{Kubeconfig: clusters.Kubeconfig(), Environment: p.name})
+	cluster, err := p.connect(ctx, clusters)
 	return cluster, state, err
 }
 
@@ -119,7 +119,7 @@ func (p *Project) Status(ctx context.Context) error {
 
 // lookInto adds to s what the cluster says.
 func (p *Project) lookInto(ctx context.Context, clusters *kind.Clusters, s *event.Status) error {
-	cluster, err := kube.Open(ctx, kube.Options{Kubeconfig: clusters.Kubeconfig(), Environment: p.name})
+	cluster, err := p.connect(ctx, clusters)
 	if err != nil {
 		return err
 	}

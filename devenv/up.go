@@ -3,7 +3,6 @@ package devenv
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 
 	"github.com/devenv-run/devenv/devenv/engine"
@@ -30,15 +29,19 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 	var total int
 	if g.state.Status != plan.Running {
 		// What a cluster holds and which APIs it has, which charts may ask, is known only once it runs.
-		done, err := p.run(ctx, g, g.plan().Infrastructure())
+		done, failed := p.run(ctx, g, g.plan().Infrastructure())
 		total += done
-		if err != nil {
-			return Outcome{Steps: total}, stopped(ctx, err)
-		}
 		g.close()
-		if g, err = p.gather(ctx, services); err != nil {
-			return Outcome{Steps: total}, stopped(ctx, err)
+		if ctx.Err() != nil {
+			return Outcome{Steps: total}, stopped(ctx, failed)
 		}
+		if g, err = p.gather(ctx, services); err != nil {
+			return Outcome{Steps: total}, stopped(ctx, errors.Join(failed, err))
+		}
+		if g.state.Status != plan.Running {
+			return Outcome{Steps: total}, failed
+		}
+		// A build that failed meanwhile is planned again, and what does not need it goes on.
 	}
 	todo := g.plan()
 	done, err := p.run(ctx, g, todo)
@@ -48,9 +51,6 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 	}
 	if len(services) == 0 {
 		p.remember(g.images)
-		if err := p.markDeployed(ctx, g); err != nil {
-			return Outcome{Steps: total}, stopped(ctx, err)
-		}
 	}
 	summary := p.name + " is ready, " + plan.Count(total, "step")
 	if total == 0 {
@@ -98,37 +98,48 @@ func (p *Project) run(ctx context.Context, g *gathered, todo plan.Plan) (int, er
 	result, err := e.Run(ctx, todo)
 	if g.cluster != nil {
 		// Also when ctx has ended: what was applied until then is to be remembered.
-		err = errors.Join(err, g.cluster.Flush(context.WithoutCancel(ctx)))
+		after := context.WithoutCancel(ctx)
+		err = errors.Join(err, markDeployed(after, g, todo, result), g.cluster.Flush(after))
 	}
 	return result.Done, err
 }
 
-// markDeployed records which sources were deployed to their end, so that their next deployment is an upgrade.
-func (p *Project) markDeployed(ctx context.Context, g *gathered) error {
-	for _, s := range g.desired.Sources {
-		if g.observed.Sources[s.Name] {
-			continue
-		}
-		if err := g.cluster.MarkDeployed(ctx, s.Name); err != nil {
-			return err
+// markDeployed records which sources were deployed to their end, whatever became of the others: their next deployment is an upgrade, and what
+// their hooks left for the end goes now.
+func markDeployed(ctx context.Context, g *gathered, done plan.Plan, result engine.Result) error {
+	hooked := map[string]bool{}
+	for _, s := range done.Steps {
+		if s.Action == plan.Run {
+			hooked[s.Source] = true
 		}
 	}
-	return nil
+	var errs []error
+	for _, s := range g.desired.Sources {
+		if !result.Incomplete[s.Name] && (hooked[s.Name] || !g.observed.Sources[s.Name]) {
+			errs = append(errs, g.cluster.MarkDeployed(ctx, s.Name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// stopped makes the errors of a run that was stopped from outside into the one that says so: whatever broke while it was being stopped broke
-// because of that.
+// stopped makes the errors of a run that was stopped from outside into one that says so and decides the exit code. What only broke
+// because it was being stopped is left out; what had failed before is told with it.
 func stopped(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &fault.Error{
-			Kind: fault.Deploy, What: "stopped", Err: context.Cause(ctx),
-			Next: "`devenv up` goes on from here; `devenv status` shows what is not ready.",
-		}
-	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted: %w", context.Canceled)
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	stop := &fault.Error{Kind: fault.Interrupted, What: "interrupted", Next: "Run the same command again: it goes on from here."}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		stop.Kind, stop.What, stop.Err = fault.Deploy, "stopped", context.Cause(ctx)
+	}
+	all := []error{stop}
+	for _, e := range fault.All(err) {
+		if f := (*fault.Error)(nil); errors.As(e, &f) && f.Kind != fault.Interrupted &&
+			!errors.Is(e, context.Canceled) && !errors.Is(e, context.DeadlineExceeded) {
+			all = append(all, e)
+		}
+	}
+	return errors.Join(all...)
 }
 
 // Plan says what Up would do, and changes nothing.

@@ -24,16 +24,17 @@ import (
 
 // Run carries out one command line and returns the process's exit code. args begins with the program's name.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	r := &runner{stdout: stdout, stderr: stderr}
+	r := &runner{args: args, stdout: stdout, stderr: stderr}
 	app := r.app()
 	if err := app.RunContext(ctx, arrange(app, args)); err != nil {
-		return r.usage(args, err)
+		return r.usage(err)
 	}
 	return r.code
 }
 
 // runner carries one command line from its arguments to its exit code.
 type runner struct {
+	args           []string
 	stdout, stderr io.Writer
 	code           int
 }
@@ -56,7 +57,7 @@ func (r *runner) app() *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
 		CommandNotFound: func(c *cli.Context, name string) {
-			r.code = r.usage(nil, unknownCommand(c.App, name))
+			r.code = r.usage(unknownCommand(c.App, name))
 		},
 	}
 	return app
@@ -74,13 +75,13 @@ func unknownCommand(app *cli.App, name string) error {
 }
 
 // usage reports an error in the command line itself, before there is a view.
-func (r *runner) usage(args []string, err error) int {
+func (r *runner) usage(err error) int {
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		err = &fault.Error{Kind: fault.Config, What: "wrong usage", Err: err, Next: "`devenv --help`, or `devenv COMMAND --help`, shows what is accepted."}
 	}
 	format := "human"
-	if wantsJSON(args) {
+	if wantsJSON(r.args) {
 		format = "json"
 	}
 	v, _ := view.New(format, view.Options{Out: r.stdout, Err: r.stderr})
@@ -165,6 +166,7 @@ func (i *invocation) open() (*devenv.Project, error) {
 		Environment: str(i.Context, "env"),
 		Profile:     str(i.Context, "profile"),
 		Offline:     isSet(i.Context, "offline"),
+		Timeout:     duration(i.Context, "timeout"),
 		Sink:        i.view,
 		Log:         i.log,
 	})
@@ -178,7 +180,9 @@ func (r *runner) inProject(do func(*invocation, *devenv.Project) (devenv.Outcome
 			return devenv.Outcome{}, err
 		}
 		defer func() { _ = p.Close() }() // what it holds was only read
-		return do(i, p)
+		outcome, err := do(i, p)
+		p.Record(err)
+		return outcome, err
 	})
 }
 

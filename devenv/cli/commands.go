@@ -68,8 +68,8 @@ func (r *runner) commands() []*cli.Command {
 			Description: "Objects that devenv did not apply, persistent data, and the cluster itself stay, unless a flag says otherwise.\n" +
 				"A cluster is only ever deleted if devenv created it.",
 			Flags: []cli.Flag{
-				&cli.BoolFlag{Name: "cluster", Usage: "delete the whole cluster, with everything in it"},
-				&cli.BoolFlag{Name: "data", Usage: "delete persistent volume claims too"},
+				&cli.BoolFlag{Name: "cluster", Usage: "delete the whole cluster; refused while it holds persistent data, without --data"},
+				&cli.BoolFlag{Name: "data", Usage: "delete persistent data too"},
 			},
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
 				defer i.sayStopping()()

@@ -32,6 +32,15 @@ type world struct {
 func (w *world) cluster() string      { return "devenv-academy-" + w.env }
 func (w *world) controlPlane() string { return w.cluster() + "-control-plane" }
 
+// state is the path of a file in the environment's state directory.
+func (w *world) state(name string) string {
+	home := os.Getenv("XDG_STATE_HOME")
+	if home == "" {
+		home = filepath.Join(os.Getenv("HOME"), ".local", "state")
+	}
+	return filepath.Join(home, "devenv", "academy-"+w.env, name)
+}
+
 // newWorld copies the sample app, and removes what an earlier run may have left.
 func newWorld(t *testing.T, env, profile string) *world {
 	t.Helper()
@@ -54,12 +63,12 @@ func newWorld(t *testing.T, env, profile string) *world {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	w.devenv(t, "down", "--cluster").must(t, 0)
+	w.devenv(t, "down", "--cluster", "--data").must(t, 0)
 	t.Cleanup(func() {
 		if t.Failed() {
 			w.keepTraces(t)
 		}
-		w.devenv(t, "down", "--cluster")
+		w.devenv(t, "down", "--cluster", "--data")
 	})
 	return w
 }

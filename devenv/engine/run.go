@@ -34,6 +34,8 @@ type Result struct {
 	Done    int // steps that succeeded
 	Failed  int
 	Skipped int // steps that were not tried, because one that they need failed or the run was stopped
+	// Incomplete holds the deploy sources of which a step failed or was skipped.
+	Incomplete map[string]bool
 }
 
 // outcome of one step that was started.
@@ -61,7 +63,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 	errs := make([]error, len(p.Steps)+1)
 	inFlight := map[int]int{} // by group of actions that share a limit
 	outcomes := make(chan outcome)
-	var result Result
+	result := Result{Incomplete: map[string]bool{}}
 	active := 0
 
 	// settle starts what can start and skips what cannot, until nothing changes.
@@ -75,6 +77,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 				if state[n] == failed {
 					state[s.Number], because[s.Number] = failed, because[n]
 					result.Skipped++
+					result.Incomplete[s.Source] = true
 					e.Sink.Emit(event.StepSkipped{Step: s, Because: p.Steps[because[n]-1]})
 					ready = false
 					break
@@ -102,6 +105,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 		if o.err != nil {
 			state[n], because[n], errs[n] = failed, n, o.err
 			result.Failed++
+			result.Incomplete[o.step.Source] = true
 			e.Sink.Emit(event.StepFailed{Step: o.step, Took: o.took, Err: o.err})
 			continue
 		}
@@ -113,6 +117,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 		for _, s := range p.Steps {
 			if state[s.Number] == waiting {
 				result.Skipped++
+				result.Incomplete[s.Source] = true
 			}
 		}
 		errs = append(errs, err)

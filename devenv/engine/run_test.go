@@ -116,15 +116,17 @@ func TestAFailedBuildDoesNotStopTheOthers(t *testing.T) {
 	}}
 	sink := &collect{}
 	p := plan.Plan{Steps: []plan.Step{build(1), build(2), apply(3, 1), apply(4, 2), apply(5, 4), apply(6, 3)}}
+	p.Steps[2].Source, p.Steps[3].Source = "data", "academy"
 	got, err := newEngine(w, sink).Run(t.Context(), p)
 	if !errors.Is(err, broken) || fault.Of(err) != fault.Build {
 		t.Errorf("error = %v, want that of the build", err)
 	}
-	if want := (engine.Result{Done: 3, Failed: 1, Skipped: 2}); got != want {
-		t.Errorf("result = %+v, want %+v", got, want)
+	want := engine.Result{Done: 3, Failed: 1, Skipped: 2, Incomplete: map[string]bool{"": true, "academy": true}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
 	}
-	want := []string{"failed #2: build of service b", "skipped #4 because #2", "skipped #5 because #2"}
-	if diff := cmp.Diff(want, sink.lines); diff != "" {
+	events := []string{"failed #2: build of service b", "skipped #4 because #2", "skipped #5 because #2"}
+	if diff := cmp.Diff(events, sink.lines); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	if !slices.Contains(w.log, "end apply 6") {

@@ -117,31 +117,31 @@ func (b *builder) source(s Source) {
 	first := union(b.ready, b.barrier)
 	var ends []int // steps of this source that a following source waits for
 
-	// apply plans an object and returns the step after which it may be relied on, or 0 if it is there and ready.
-	apply := func(o Object, needs []int) int {
+	// apply plans an object. It returns the step after which it is declared and the one after which it is ready; 0 where it is so already.
+	apply := func(o Object, needs []int) (declared, ready int) {
 		live := b.observed.Live[o.ID]
 		step := Step{Source: s.Name, Subject: o.ID.String(), Object: &o}
-		last := 0
 		if cause := changed(o, live); cause != "" {
 			step.Action, step.Cause = Apply, cause
-			last = b.add(step, needs, b.loaded(o.Images))
-			needs = []int{last}
+			declared = b.add(step, needs, b.loaded(o.Images))
+			needs = []int{declared}
 			live.Ready, live.Message = false, "was applied"
 		}
+		ready = declared
 		if o.Waits && !live.Ready {
 			step.Action, step.Cause = Await, live.Message
-			last = b.add(step, needs)
+			ready = b.add(step, needs)
 		}
-		if last != 0 {
-			ends = append(ends, last)
+		if ready != 0 {
+			ends = append(ends, ready)
 		}
-		return last
+		return declared, ready
 	}
 
 	definitions, rest := split(s.Objects, func(o Object) bool { return isDefinition(o.ID) })
 	before := first
 	for _, o := range definitions {
-		if n := apply(o, first); n != 0 {
+		if _, n := apply(o, first); n != 0 {
 			before = union(before, []int{n})
 		}
 	}
@@ -157,7 +157,8 @@ func (b *builder) source(s Source) {
 			later = append(later, o)
 			continue
 		}
-		if n := apply(o, before); n != 0 {
+		// Only declared: what they wait for may be one of the pods.
+		if n, _ := apply(o, before); n != 0 {
 			configured = union(configured, []int{n})
 		}
 	}
@@ -188,25 +189,33 @@ func (b *builder) sinks(steps []int) []int {
 
 // hooks plans the hooks of a source that run before ("pre") or after ("post") everything else, each after the one before it.
 //
-// A hook runs when it has not yet succeeded as it is declared now. Helm runs every hook at each upgrade;
-// devenv upgrades at every saved file, so a hook whose declaration and image are as they were when it last succeeded is
-// not run again.
+// The hooks of a moment run when one of them has not yet succeeded as it is declared now; then all of them do, because they may need each
+// other (an account and the job that uses it). Helm runs them at each upgrade; devenv upgrades at every saved file, so
+// hooks whose declarations and images are as they were when they last succeeded are not run again.
 func (b *builder) hooks(s Source, when string, needs []int) (after, ran []int) {
 	moment := when + "-install"
 	if b.observed.Sources[s.Name] {
 		moment = when + "-upgrade"
 	}
 	var due []Hook
+	changed := false
 	for _, h := range s.Hooks {
-		if slices.Contains(h.Events, moment) && b.observed.Hooks[h.ID] != h.Hash {
+		if slices.Contains(h.Events, moment) {
 			due = append(due, h)
+			changed = changed || b.observed.Hooks[h.ID] != h.Hash
 		}
+	}
+	if !changed {
+		return needs, nil
 	}
 	slices.SortStableFunc(due, func(x, y Hook) int { return cmp.Compare(x.Weight, y.Weight) })
 	for _, h := range due {
 		cause := moment + " hook changed"
-		if b.observed.Hooks[h.ID] == "" {
+		switch b.observed.Hooks[h.ID] {
+		case "":
 			cause = moment + " hook has not run yet"
+		case h.Hash:
+			cause = "another " + moment + " hook changed"
 		}
 		n := b.add(Step{Action: Run, Source: s.Name, Subject: "hook " + h.ID.String(), Cause: cause, Hook: &h}, needs, b.loaded(h.Images))
 		needs = []int{n}

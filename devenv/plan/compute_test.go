@@ -137,6 +137,35 @@ func TestCompute(t *testing.T) {
 `,
 		},
 		{
+			name: "hooks of a moment run together: one may need what another makes",
+			change: func(d *plan.Desired, o *plan.Observed) {
+				academy := &d.Sources[1]
+				academy.Hooks[2].Events = append(academy.Hooks[2].Events, "pre-upgrade")
+				academy.Hooks[1].Hash = "m2"
+			},
+			want: `
+[] -> #1 hook Job/academy/check, Run, another pre-upgrade hook changed
+[1] -> #2 hook Job/academy/migrate, Run, pre-upgrade hook changed
+`,
+		},
+		{
+			name: "what waits for a pod of its own source does not keep the pod from being repaired",
+			change: func(d *plan.Desired, o *plan.Observed) {
+				academy := &d.Sources[1]
+				claim := object("PersistentVolumeClaim", "data", "p1")
+				claim.Waits = true
+				academy.Objects = append(academy.Objects, claim)
+				o.Live[claim.ID] = plan.Live{Exists: true, Hash: "p1", Message: "waiting for its provisioner"}
+				o.Applied[claim.ID] = plan.AppliedRef{Source: "academy"}
+				academy.Objects[2].Hash = "d2"
+			},
+			want: `
+[] -> #1 PersistentVolumeClaim/academy/data, Await, waiting for its provisioner
+[] -> #2 Deployment/academy/grades, Apply, declaration changed
+[2] -> #3 Deployment/academy/grades, Await, was applied
+`,
+		},
+		{
 			name: "image gone from one node, still in the engine",
 			change: func(_ *plan.Desired, o *plan.Observed) {
 				o.Cluster.Nodes[1].Images = map[string]bool{"docker.io/library/redis:7": true}

@@ -140,7 +140,12 @@ func (h *human) result(e event.Result) {
 		fmt.Fprintln(h.Out, h.text.paint(green, e.Summary)+" "+h.text.paint(dim, "("+duration(e.Took)+")"))
 	case e.OK:
 	case fault.Of(e.Err) == fault.Interrupted:
-		fmt.Fprintln(h.Err, h.text.paint(yellow, "Interrupted.")+" What was running was finished or undone; `devenv up` goes on from here.")
+		fmt.Fprintln(h.Err, h.text.paint(yellow, "Interrupted.")+" What was running was finished or undone; the same command goes on from here.")
+		for _, err := range fault.All(e.Err) {
+			if fault.Of(err) != fault.Interrupted {
+				io.WriteString(h.Err, h.text.error(err))
+			}
+		}
 	default:
 		io.WriteString(h.Err, h.text.error(e.Err))
 	}

@@ -74,7 +74,7 @@ func (p printer) error(err error) string {
 		var f *fault.Error
 		if !errors.As(err, &f) {
 			if fault.Of(err) == fault.Internal {
-				b.WriteString("  " + p.paint(cyan, "Next:") + " this is a fault in devenv; please report it with the log file that `devenv -v` names\n")
+				b.WriteString("  " + p.paint(cyan, "Next:") + " this is a fault in devenv; please report it with the debug log, devenv.log in the environment's state directory (docs/exit-codes.md)\n")
 			}
 			continue
 		}

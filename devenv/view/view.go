@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/event"
@@ -41,13 +42,31 @@ func New(format string, o Options) (View, error) {
 	}
 	switch format {
 	case "human":
-		return newHuman(o), nil
+		return &final{View: newHuman(o)}, nil
 	case "json":
-		return &machine{out: o.Out, now: o.Now}, nil
+		return &final{View: &machine{out: o.Out, now: o.Now}}, nil
 	case "quiet":
-		return &quiet{text: printer{color: o.Color}, out: o.Out, err: o.Err}, nil
+		return &final{View: &quiet{text: printer{color: o.Color}, out: o.Out, err: o.Err}}, nil
 	}
 	return nil, fmt.Errorf("unknown output %q: choose human, json or quiet", format)
+}
+
+// final drops what comes after the result, which is always the last event.
+type final struct {
+	View
+	mu   sync.Mutex
+	over bool
+}
+
+// Emit implements event.Sink.
+func (f *final) Emit(e event.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return
+	}
+	_, f.over = e.(event.Result)
+	f.View.Emit(e)
 }
 
 // Tee sends every event to all of sinks.

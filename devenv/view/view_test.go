@@ -85,7 +85,6 @@ func scene() []event.Event {
 		event.Deleted{Subject: "Deployment/academy/grades"},
 		event.Kept{Subject: "PersistentVolumeClaim/academy/data", Reason: "it holds data"},
 		event.Result{ExitCode: 4, Steps: 3, Took: 127 * time.Second, Err: errors.Join(broken, errors.New("unexpected"))},
-		event.Result{OK: true, Steps: 0, Summary: "academy is ready", Took: 300 * time.Millisecond},
 	}
 }
 
@@ -165,6 +164,39 @@ func TestLiveRegion(t *testing.T) {
 			t.Errorf("the live region is still there: %q", out.String())
 		}
 	})
+}
+
+func TestTheResultIsTheLastEvent(t *testing.T) {
+	for format, want := range map[string]string{
+		"human": "academy is ready (0.3s)\n",
+		"json":  `{"v":1,"time":"1970-01-01T00:00:00Z","type":"result","ok":true,"exitCode":0,"steps":0,"summary":"academy is ready","tookMs":300}` + "\n",
+		"quiet": "",
+	} {
+		var out bytes.Buffer
+		v, err := view.New(format, view.Options{Out: &out, Err: &out, Now: func() time.Time { return time.Unix(0, 0) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Emit(event.Result{OK: true, Summary: "academy is ready", Took: 300 * time.Millisecond})
+		v.Emit(event.Notice{Text: "too late"})
+		v.Close()
+		if out.String() != want {
+			t.Errorf("%s: %q, want %q", format, out.String(), want)
+		}
+	}
+}
+
+func TestInterruptedTellsWhatHadFailedBefore(t *testing.T) {
+	var out bytes.Buffer
+	v, _ := view.New("human", view.Options{Out: &out, Err: &out})
+	v.Emit(event.Result{ExitCode: 130, Err: errors.Join(
+		&fault.Error{Kind: fault.Interrupted, What: "interrupted"},
+		&fault.Error{Kind: fault.Build, What: "build of service web", Detail: "main.c:3: error"},
+	)})
+	v.Close()
+	if !strings.HasPrefix(out.String(), "Interrupted.") || !strings.Contains(out.String(), "main.c:3: error") || strings.Contains(out.String(), "Error: interrupted") {
+		t.Errorf("%q", out.String())
+	}
 }
 
 func TestInterruptedIsNotAnError(t *testing.T) {

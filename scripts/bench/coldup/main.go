@@ -166,7 +166,7 @@ func coldUp() (total, deploying time.Duration, err error) {
 	devenv := func(args ...string) (string, error) {
 		return run("bin/devenv", append(args, "-f", "sample-app/devenv.yaml", "--env", environment, "-o", "json")...)
 	}
-	if _, err := devenv("down", "--cluster"); err != nil {
+	if _, err := devenv("down", "--cluster", "--data"); err != nil {
 		return 0, 0, err
 	}
 	images, err := run("docker", "images", "--quiet", "--filter", "label=run.devenv.service")
@@ -201,6 +201,6 @@ func coldUp() (total, deploying time.Duration, err error) {
 		}
 	}
 	deploying = total - last.Sub(began)
-	_, err = devenv("down", "--cluster")
+	_, err = devenv("down", "--cluster", "--data")
 	return total, deploying, err
 }
