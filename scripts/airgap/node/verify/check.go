@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ var checks = []struct {
 	{"logs, exec and port-forward", streaming},
 	{"metrics of nodes and pods", metrics},
 	{"a restarted node comes back", nodeRestart},
+	{"a stopped cluster comes back", clusterRestart},
 }
 
 func systemReady(ctx context.Context, c *cluster) error {
@@ -170,7 +172,7 @@ func namesResolve(_ context.Context, c *cluster) error {
 	for _, p := range pods {
 		for _, name := range []string{"kubernetes", "workload.default", "workload.default.svc.cluster.local"} {
 			if answer, err := c.ask(p.ip+":8080", "/lookup", url.Values{"name": {name}}); err != nil || answer == "" {
-				return fmt.Errorf("%s in %s: %q, %w", name, p.name, answer, err)
+				return fmt.Errorf("%s in %s: %q, %v", name, p.name, answer, err)
 			}
 		}
 	}
@@ -210,15 +212,15 @@ func volumeOutlivesPod(ctx context.Context, c *cluster) error {
 
 func streaming(ctx context.Context, c *cluster) error {
 	if out, err := c.kubectl("", "logs", "keeper-0"); err != nil || !strings.Contains(out, "serving") {
-		return fmt.Errorf("logs: %q, %w", out, err)
+		return fmt.Errorf("logs: %q, %v", out, err)
 	}
 	if out, err := c.kubectl("", "exec", "keeper-0", "--", "/workload", "hello", "there"); err != nil || out != "hello there" {
-		return fmt.Errorf("exec: %q, %w", out, err)
+		return fmt.Errorf("exec: %q, %v", out, err)
 	}
 	script := `kubectl --kubeconfig=/etc/kubernetes/admin.conf port-forward pod/keeper-0 28080:8080 >/dev/null 2>&1 & pid=$!
 		for i in $(seq 50); do curl -sf http://127.0.0.1:28080/whoami && break; sleep 0.2; done; kill $pid`
 	if out, err := run(c.controller.Command("bash", "-c", script)); err != nil || !strings.HasPrefix(out, "keeper-0 ") {
-		return fmt.Errorf("port-forward: %q, %w", out, err)
+		return fmt.Errorf("port-forward: %q, %v", out, err)
 	}
 	return nil
 }
@@ -246,7 +248,7 @@ func metrics(ctx context.Context, c *cluster) error {
 	})
 }
 
-// nodeRestart stops and starts the last worker, as a restart of the machine does to all.
+// nodeRestart restarts the last worker.
 func nodeRestart(ctx context.Context, c *cluster) error {
 	last := c.nodes[len(c.nodes)-1]
 	for _, node := range c.nodes {
@@ -257,12 +259,43 @@ func nodeRestart(ctx context.Context, c *cluster) error {
 	if err := kindexec.Command("docker", "restart", last.String()).Run(); err != nil {
 		return err
 	}
+	return comesBack(ctx, c)
+}
+
+// clusterRestart stops all the nodes and starts them the other way round, so that they get each other's addresses.
+func clusterRestart(ctx context.Context, c *cluster) error {
+	var names []string
+	for _, node := range c.nodes {
+		names = append(names, node.String())
+	}
+	if err := kindexec.Command("docker", append([]string{"stop", "--time=30"}, names...)...).Run(); err != nil {
+		return err
+	}
+	slices.Reverse(names)
+	if err := kindexec.Command("docker", append([]string{"start"}, names...)...).Run(); err != nil {
+		return err
+	}
+	return comesBack(ctx, c)
+}
+
+// comesBack waits until all the nodes and pods work again, and what a volume held is there.
+func comesBack(ctx context.Context, c *cluster) error {
 	return eventually(ctx, 3*time.Minute, func() error {
-		if _, err := c.kubectl("", "wait", "node", last.String(), "--for=condition=Ready", "--timeout=5s"); err != nil {
+		for _, wait := range [][]string{
+			{"wait", "node", "--all", "--for=condition=Ready", "--timeout=5s"},
+			{"rollout", "status", "daemonset/workload", "--timeout=5s"},
+			{"rollout", "status", "statefulset/keeper", "--timeout=5s"},
+		} {
+			if _, err := c.kubectl("", wait...); err != nil {
+				return err
+			}
+		}
+		ip, err := c.kubectl("", "get", "pod", "keeper-0", "-o", "jsonpath={.status.podIP}")
+		if err != nil {
 			return err
 		}
-		if _, err := c.kubectl("", "rollout", "status", "daemonset/workload", "--timeout=5s"); err != nil {
-			return err
+		if answer, err := c.ask(ip+":8080", "/read", nil); err != nil || answer != "kept" {
+			return fmt.Errorf("volume: %q, %v", answer, err)
 		}
 		return podsReachPods(ctx, c)
 	})
