@@ -90,7 +90,7 @@ func (p *Project) run(ctx context.Context, g *gathered, todo plan.Plan) (int, er
 		Builder:  builder{engine: g.engine, images: images},
 		Delivery: g.clusters,
 		Sink:     p.sink,
-		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 3, Calls: 16},
+		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 2, Calls: 16},
 	}
 	if g.cluster != nil {
 		e.Deployer = g.cluster
