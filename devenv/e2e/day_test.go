@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,9 +13,12 @@ import (
 	"time"
 )
 
-// TestOneNode is a developer's day with the sample app on one node. Each step builds on the one before it.
-func TestOneNode(t *testing.T) {
-	w := newWorld(t, "e2e", "")
+func TestOneNode(t *testing.T) { day(t, newWorld(t, "e2e", ""), 1) }
+
+func TestThreeNodes(t *testing.T) { day(t, newWorld(t, "e2e3", "three-nodes"), 3) }
+
+// day is a developer's day with the sample app. Each step builds on the one before it.
+func day(t *testing.T, w *world, nodes int) {
 	edited := unique("edited")
 	step := func(name string, f func(t *testing.T)) {
 		t.Helper()
@@ -35,6 +39,9 @@ func TestOneNode(t *testing.T) {
 
 	step("fresh up makes the platform ready, and the smoke test passes through every part", func(t *testing.T) {
 		w.devenv(t, "up").must(t, 0)
+		if got := containers(t, w.cluster()); len(got) != nodes {
+			t.Errorf("nodes: %v, want %d", got, nodes)
+		}
 		w.smoke(t)
 	})
 
@@ -63,6 +70,17 @@ func TestOneNode(t *testing.T) {
 			}
 			return nil
 		})
+	})
+
+	step("the pods of a service are spread over the nodes", func(t *testing.T) {
+		for _, app := range []string{"web", "grades", "recommender"} {
+			on := strings.Fields(w.kubectl(t, "-n", "academy", "get", "pods", "-l", "app.kubernetes.io/name="+app,
+				"--field-selector", "status.phase=Running", "-o", "jsonpath={.items[*].spec.nodeName}"))
+			slices.Sort(on)
+			if different := slices.Compact(slices.Clone(on)); len(on) < 2 || len(different) < min(2, nodes) {
+				t.Errorf("the pods of %s are on %v", app, on)
+			}
+		}
 	})
 
 	step("logs merge the containers of a service", func(t *testing.T) {
@@ -97,6 +115,24 @@ func TestOneNode(t *testing.T) {
 		}
 	})
 
+	step("up SERVICE does what the service needs, and a pod that it shares stays whole", func(t *testing.T) {
+		style := "services/web/nginx/static/style.css"
+		data, err := os.ReadFile(filepath.Join(w.dir, style))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(w.dir, style), append(data, "/* "+edited+" */\n"...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.devenv(t, "up", "recommender").must(t, 0).steps(t); n != 0 {
+			t.Errorf("up recommender did %d steps for a change of web-nginx", n)
+		}
+		r := w.devenv(t, "up", "web-nginx").must(t, 0)
+		if applied := r.subjects("object.applied"); !slices.Equal(applied, []string{"Deployment/academy/web"}) {
+			t.Errorf("applied %v\n%s", applied, r.summary())
+		}
+	})
+
 	step("data in PostgreSQL survives its pod and its node", func(t *testing.T) {
 		student := fmt.Sprintf("Survivor %d", time.Now().Unix())
 		w.smoke(t, "STUDENT="+student)
@@ -119,7 +155,8 @@ func TestOneNode(t *testing.T) {
 		w.devenv(t, "up").must(t, 0)
 		eventually(t, 30*time.Second, "the enrolment survives the pod", found)
 
-		if out, err := exec.Command("docker", "restart", w.controlPlane()).CombinedOutput(); err != nil {
+		node := w.kubectl(t, "-n", "academy", "get", "pod", "postgres-0", "-o", "jsonpath={.spec.nodeName}")
+		if out, err := exec.Command("docker", "restart", node).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		w.devenv(t, "up").must(t, 0)
@@ -128,10 +165,13 @@ func TestOneNode(t *testing.T) {
 	})
 
 	step("a stopped cluster is started", func(t *testing.T) {
-		if out, err := exec.Command("docker", "stop", w.controlPlane()).CombinedOutput(); err != nil {
+		if out, err := exec.Command("docker", append([]string{"stop"}, containers(t, w.cluster())...)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		r := w.devenv(t, "up").must(t, 0)
+		if loaded := r.subjects("image.loaded"); len(loaded) != 0 {
+			t.Errorf("loaded %v, which the nodes hold", loaded)
+		}
 		if started := r.subjects("cluster.started"); len(started) != 1 {
 			t.Errorf("started %v\n%s", started, r.summary())
 		}
@@ -201,8 +241,8 @@ func TestOneNode(t *testing.T) {
 		})
 		stop := w.asking(t, "grades", "8080", "/v1/report?terms=20000", 4)
 		eventually(t, 2*time.Minute, "a pod is added", func() error {
-			if n := replicas(); n == "2" {
-				return errors.New("2 replicas")
+			if n := replicas(); n != "3" && n != "4" {
+				return errors.New(n + " replicas")
 			}
 			return nil
 		})
@@ -217,6 +257,13 @@ func TestOneNode(t *testing.T) {
 			}
 			return nil
 		})
+	})
+
+	step("down --cluster is refused while the cluster holds data", func(t *testing.T) {
+		r := w.devenv(t, "down", "--cluster").must(t, 7)
+		if !strings.Contains(r.failure(), "PersistentVolumeClaim/academy/") {
+			t.Errorf("the error does not name the data:\n%s", r.failure())
+		}
 	})
 
 	step("down deletes what devenv applied and keeps the data; with --data nothing of ours is left", func(t *testing.T) {
@@ -240,10 +287,31 @@ func TestOneNode(t *testing.T) {
 		}
 	})
 
-	step("down --cluster leaves no container, volume or state", func(t *testing.T) {
+	step("down --cluster leaves no container, volume or identity", func(t *testing.T) {
+		var mounts []string
+		for _, node := range containers(t, w.cluster()) {
+			out, err := exec.Command("docker", "inspect", "-f", `{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}`, node).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			mounts = append(mounts, strings.Fields(string(out))...)
+		}
+		if len(mounts) == 0 {
+			t.Fatal("the nodes have no volumes: this step checks nothing")
+		}
 		w.devenv(t, "down", "--cluster").must(t, 0)
 		if left := containers(t, w.cluster()); len(left) != 0 {
 			t.Errorf("containers left: %v", left)
+		}
+		for _, volume := range mounts {
+			if err := exec.Command("docker", "volume", "inspect", volume).Run(); err == nil {
+				t.Errorf("volume %s is left", volume)
+			}
+		}
+		for _, name := range []string{"cluster.json", "kubeconfig"} {
+			if _, err := os.Stat(w.state(name)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is left (%v)", name, err)
+			}
 		}
 	})
 }
