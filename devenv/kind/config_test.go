@@ -140,12 +140,13 @@ func TestOlderThan(t *testing.T) {
 func TestParseProbe(t *testing.T) {
 	tests := []struct {
 		name, out string
-		want      host
+		want      probed
 	}{
-		{"usual", "CapBnd:\t000001ffffffffff\ncgroup cgroup2fs\n", host{}},
-		{"poor", "CapBnd:\t000001fffeffffff\ncgroup tmpfs\n", host{cgroupV1: true, noSysResource: true}},
-		{"silent", "", host{}},
-		{"garbled", "CapBnd:\tx\ncgroups\n", host{}},
+		{"usual", "CapBnd:\t000001ffffffffff\ncgroup cgroup2fs\nkubernetes v1.37.0\n", probed{kubernetes: "v1.37.0"}},
+		{"poor", "CapBnd:\t000001fffeffffff\ncgroup tmpfs\nkubernetes v1.36.3\n", probed{host{cgroupV1: true, noSysResource: true}, "v1.36.3"}},
+		{"no node image", "CapBnd:\t000001ffffffffff\ncgroup cgroup2fs\nkubernetes \n", probed{}},
+		{"silent", "", probed{}},
+		{"garbled", "CapBnd:\tx\ncgroups\n", probed{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

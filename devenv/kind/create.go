@@ -16,8 +16,9 @@ import (
 
 var _ engine.Clusters = (*Clusters)(nil)
 
-// Create creates the cluster that Resolve described and returns when all its nodes and what every cluster runs are ready. What an
-// earlier creation left behind is cleared away first. It pulls the node image if the engine does not hold it.
+// Create creates the cluster that Resolve described and returns when all its nodes are ready, with kube-proxy and the pod network; see
+// AwaitNames for the rest. What an earlier creation left behind is cleared away first. It pulls the node image if the engine does not
+// hold it.
 //
 // Where it fails, and when ctx ends, it removes what it made before it returns. A cluster that exists already is left alone
 // and is an error: fault.Refused if it is not ours.
@@ -35,16 +36,12 @@ func (k *Clusters) Create(ctx context.Context, c plan.Cluster, r engine.Report) 
 	if err := k.haveImage(ctx, c.NodeImage, r); err != nil {
 		return err
 	}
-	version, err := k.imageVersion(ctx, c.NodeImage)
-	if err != nil {
-		return err
-	}
 	r("looking at the engine's machine")
-	h, err := k.probe(ctx, c.NodeImage)
+	p, err := k.probe(ctx, c.NodeImage)
 	if err != nil {
 		return err
 	}
-	return k.build(ctx, c, l, k.configure(l, c.NodeImage, version, h), r)
+	return k.build(ctx, c, l, k.configure(l, c.NodeImage, p.kubernetes, p.host), r)
 }
 
 // clear makes sure that there is nothing in the way: leftovers go, everything else is an error.
@@ -126,7 +123,7 @@ func (k *Clusters) build(ctx context.Context, c plan.Cluster, l *loaded, config 
 	if err != nil {
 		return err
 	}
-	if err := k.awaitReady(ctx, api, expect(all, l), r); err != nil {
+	if err := k.await(ctx, api, expect(all, l), nodesPending, r); err != nil {
 		return err
 	}
 	if identity.UID, err = api.uid(ctx); err != nil {

@@ -50,11 +50,16 @@ func TestRealThreeNodes(t *testing.T) {
 		t.Errorf("the user's kubeconfig was touched: %v", err)
 	}
 
+	begin := time.Now()
+	if err := r.AwaitNames(t.Context(), progress(t)); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("name server ready %s later", time.Since(begin).Round(100*time.Millisecond))
 	s := mustStatus(t, r.Clusters)
 	if s.Status != plan.Running || !slices.Equal(s.Nodes, r.resolved.Cluster.Nodes) {
 		t.Fatalf("%+v", s)
 	}
-	begin := time.Now()
+	begin = time.Now()
 	if s = mustStatus(t, kind.New(r.options)); s.Status != plan.Running {
 		t.Fatalf("%+v", s)
 	}

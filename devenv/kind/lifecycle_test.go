@@ -95,6 +95,9 @@ func TestCreateStoresIdentityAndOwnKubeconfig(t *testing.T) {
 	if want := []string{"devenv-x-control-plane", "devenv-x-worker"}; !slices.Equal(id.Nodes(), want) {
 		t.Errorf("nodes %v, want %v", id.Nodes(), want)
 	}
+	if err := k.AwaitNames(t.Context(), silent); err != nil {
+		t.Error(err)
+	}
 	s, err := k.Status(t.Context())
 	if err != nil || s.Status != plan.Running || !slices.Equal(s.Nodes, id.Nodes()) {
 		t.Errorf("status %+v, %v", s, err)
@@ -228,6 +231,16 @@ func TestFailedCreationShowsWhatTheToolsSaidAndLeavesNothing(t *testing.T) {
 	}
 	if rest, _ := os.ReadDir(dir); len(rest) > 0 || len(w.names()) > 0 {
 		t.Errorf("%v and %v are left", rest, w.names())
+	}
+}
+
+func TestCreateRefusesAnImageThatIsNoNodeImage(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	k := w.clusters(dir, testSpec(0))
+	w.probe = "CapBnd:\t000001ffffffffff\ncgroup cgroup2fs\nkubernetes \n"
+	requireKind(t, k.Create(t.Context(), resolve(t, k), silent), fault.Config)
+	if len(w.names()) > 0 {
+		t.Errorf("%v were created", w.names())
 	}
 }
 

@@ -21,9 +21,9 @@ type expectation struct {
 	proxy   bool
 }
 
-// pending says what is still missing, in a few words; empty if the cluster is ready: every node is, each runs kube-proxy, the
-// pods that run on every node (the pod network's among them) are ready, and so is a name server.
-func pending(o observation, e expectation) string {
+// nodesPending says what the nodes still lack, in a few words; empty if every node is ready, runs kube-proxy, and has all pods ready that
+// run on every node, the pod network's among them.
+func nodesPending(o observation, e expectation) string {
 	if !e.network {
 		return ""
 	}
@@ -40,31 +40,39 @@ func pending(o observation, e expectation) string {
 		return fmt.Sprintf("%d of %d nodes ready", len(ready), len(e.since))
 	}
 	proxies := map[string]bool{}
-	dns := false
 	for _, p := range o.pods {
-		since, ours := e.since[p.Spec.NodeName]
-		up := ours && p.ready(since)
-		if p.ownedBy("DaemonSet") && !up {
+		if p.ownedBy("DaemonSet") && !p.ready(e) {
 			return "waiting for " + p.describe()
 		}
-		switch p.Metadata.Labels["k8s-app"] {
-		case "kube-proxy":
+		if p.Metadata.Labels["k8s-app"] == "kube-proxy" {
 			proxies[p.Spec.NodeName] = true
-		case "kube-dns":
-			dns = dns || up
 		}
 	}
-	switch {
-	case e.proxy && len(proxies) < len(e.since):
+	if e.proxy && len(proxies) < len(e.since) {
 		return "waiting for kube-proxy on every node"
-	case !dns:
-		return "waiting for the cluster's name server"
 	}
 	return ""
 }
 
-// ready reports whether the pod is ready and all of its containers started no earlier than since.
-func (p podObject) ready(since time.Time) bool {
+// namesPending says what the resolution of names still lacks; empty if a name server is ready.
+func namesPending(o observation, e expectation) string {
+	if !e.network {
+		return ""
+	}
+	for _, p := range o.pods {
+		if p.Metadata.Labels["k8s-app"] == "kube-dns" && p.ready(e) {
+			return ""
+		}
+	}
+	return "waiting for the cluster's name server"
+}
+
+// ready reports whether the pod is on one of the nodes, ready, and all of its containers started since the node did.
+func (p podObject) ready(e expectation) bool {
+	since, ours := e.since[p.Spec.NodeName]
+	if !ours {
+		return false
+	}
 	for _, c := range p.Status.Containers {
 		if c.State.Running == nil || c.State.Running.StartedAt.Before(since.Truncate(time.Second)) {
 			return false
@@ -102,8 +110,29 @@ func expect(all []container, l *loaded) expectation {
 	return e
 }
 
-// awaitReady waits until the API server answers and the cluster shows what is expected.
-func (k *Clusters) awaitReady(ctx context.Context, api apiServer, e expectation, r engine.Report) error {
+// AwaitNames waits until a name server of the cluster is ready. Create and Start do not: a name server becomes ready some seconds after the
+// nodes, in which images can be loaded already. Whoever deploys next waits for it, or pods find no names at first and fail.
+func (k *Clusters) AwaitNames(ctx context.Context, r engine.Report) error {
+	l, err := k.Spec.load()
+	if err != nil {
+		return err
+	}
+	all, identity, _, err := k.look(ctx)
+	if err != nil {
+		return err
+	}
+	if identity == nil {
+		return k.broken("it does not exist", nil)
+	}
+	api, err := k.api(ctx, identity, all)
+	if err != nil {
+		return err
+	}
+	return k.await(ctx, api, expect(all, l), namesPending, r)
+}
+
+// await waits until the API server answers and pending finds nothing missing.
+func (k *Clusters) await(ctx context.Context, api apiServer, e expectation, pending func(observation, expectation) string, r engine.Report) error {
 	deadline := time.Now().Add(k.wait.ready)
 	last := ""
 	for {
@@ -127,7 +156,7 @@ func (k *Clusters) awaitReady(ctx context.Context, api apiServer, e expectation,
 				Kind:   fault.Machine,
 				What:   fmt.Sprintf("cluster %s did not become ready within %s: %s", k.Name, k.wait.ready, missing),
 				Err:    err,
-				Detail: notReady(o),
+				Detail: notReady(o, e),
 				Next:   "`devenv doctor` tests what a node needs of this machine. " + nextRecreate,
 			}
 		}
@@ -148,10 +177,10 @@ func (p podObject) describe() string {
 }
 
 // notReady lists the pods of kube-system that are not ready.
-func notReady(o observation) string {
+func notReady(o observation, e expectation) string {
 	var names []string
 	for _, p := range o.pods {
-		if !p.ready(time.Time{}) {
+		if !p.ready(e) {
 			names = append(names, p.describe())
 		}
 	}

@@ -12,6 +12,14 @@ import (
 	"time"
 )
 
+// allPending is what is missing first.
+func allPending(o observation, e expectation) string {
+	if missing := nodesPending(o, e); missing != "" {
+		return missing
+	}
+	return namesPending(o, e)
+}
+
 func TestPending(t *testing.T) {
 	start := time.Date(2026, 11, 21, 12, 0, 0, 500_000_000, time.UTC)
 	all := []container{
@@ -62,7 +70,7 @@ func TestPending(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o, e := healthy(all), expect(all, &loaded{})
 			tt.change(&o, &e)
-			if got := pending(o, e); got != tt.want {
+			if got := allPending(o, e); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -116,7 +124,7 @@ func TestRESTServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	if got := pending(o, expectation{since: map[string]time.Time{"x": at}, network: true, proxy: true}); got != "waiting for the cluster's name server" {
+	if got := allPending(o, expectation{since: map[string]time.Time{"x": at}, network: true, proxy: true}); got != "waiting for the cluster's name server" {
 		t.Errorf("pending: %q", got)
 	}
 	if err := api.(restServer).get(ctx, "/nowhere", nil); err == nil || !strings.Contains(err.Error(), "404") {

@@ -50,7 +50,7 @@ func (k *Clusters) Start(ctx context.Context, _ plan.Cluster, r engine.Report) e
 	if uid != identity.UID {
 		return k.refused("the cluster in its containers is another one than devenv created")
 	}
-	if err := k.awaitReady(ctx, api, expect(all, l), r); err != nil {
+	if err := k.await(ctx, api, expect(all, l), nodesPending, r); err != nil {
 		return k.movedAway(identity, all, err)
 	}
 	identity.Containers = remember(all)

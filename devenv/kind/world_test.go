@@ -48,7 +48,7 @@ func newWorld() *world {
 		images:   map[string]string{testImage: "sha256:1"},
 		registry: map[string]bool{},
 		unwell:   map[string]string{},
-		probe:    "CapBnd:\t000001ffffffffff\ncgroup cgroup2fs\n",
+		probe:    "CapBnd:\t000001ffffffffff\ncgroup cgroup2fs\nkubernetes v1.36.3\n",
 	}
 }
 
