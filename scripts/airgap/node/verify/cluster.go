@@ -131,6 +131,7 @@ func loadWorkload(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = exec.Command("docker", "rmi", workloadImage).Run() }() // the nodes have it
 	for _, node := range c.nodes {
 		if err := nodeutils.LoadImageArchive(node, bytes.NewReader(archive)); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
