@@ -150,17 +150,6 @@ func endpoint(all []container) string {
 	return found
 }
 
-// nodeNames are the names of those containers that are nodes.
-func nodeNames(all []container) []string {
-	var names []string
-	for _, c := range all {
-		if c.isNode() {
-			names = append(names, c.Name)
-		}
-	}
-	return names
-}
-
 // remove removes containers with their volumes, however they are.
 func (k *Clusters) remove(ctx context.Context, all []container) error {
 	if len(all) == 0 {

@@ -153,10 +153,14 @@ func (k *Clusters) supervise(ctx context.Context, config *v1alpha4.Cluster, r en
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() { done <- k.provision(config, k.Kubeconfig(), r) }()
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = k.provision(config, k.Kubeconfig(), r)
+	}()
 	select {
-	case err := <-done:
+	case <-done:
 		if err == nil {
 			return ctx.Err()
 		}
