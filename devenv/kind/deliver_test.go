@@ -96,6 +96,18 @@ func TestDeliverFallsBackToThePlatformOfTheNode(t *testing.T) {
 	}
 }
 
+func TestNodeImagesDoesNotWaitForeverForANode(t *testing.T) {
+	w := newWorld()
+	k := w.clusters(t.TempDir(), testSpec(1))
+	mustCreate(t, k)
+	w.unwell["devenv-x-worker"] = "hangs"
+	_, err := k.NodeImages(t.Context(), []string{"devenv-x-control-plane", "devenv-x-worker"}, []string{"app:1"})
+	requireKind(t, err, fault.Machine)
+	if !strings.Contains(err.Error(), "devenv-x-worker for its images: the node did not answer") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestNodeImagesWithoutReferencesAsksNobody(t *testing.T) {
 	w := newWorld()
 	held, err := w.clusters(t.TempDir(), testSpec(0)).NodeImages(t.Context(), []string{"a", "b"}, nil)

@@ -76,6 +76,7 @@ type patience struct {
 	ask    time.Duration // for a registry that is asked whether it has an image
 	undo   time.Duration // for the engine to remove what a stopped creation made
 	strays time.Duration // after a creation began, for the docker commands of a devenv that was killed to come to their end
+	node   time.Duration // for a node to answer a question
 	load   limits        // for a node that an image is sent to
 }
 
@@ -94,6 +95,7 @@ func New(o Options) *Clusters {
 			ask:    2 * time.Second,
 			undo:   time.Minute,
 			strays: 10 * time.Second,
+			node:   30 * time.Second,
 			load:   limits{stall: time.Minute, finish: 10 * time.Minute},
 		},
 	}

@@ -42,7 +42,7 @@ func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[st
 		group.Go(func() error {
 			found := map[string]bool{}
 			if len(refs) > 0 {
-				out, err := k.inNode(ctx, node, scriptHeld, names...)
+				out, err := k.askNode(ctx, node, scriptHeld, names...)
 				if err != nil {
 					return k.nodeFault(ctx, "asking "+node+" for its images", node, err)
 				}
@@ -76,9 +76,15 @@ func canonical(ref string) (string, error) {
 	return reference.TagNameOnly(named).String(), nil
 }
 
-// inNode runs one of the scripts in a node.
-func (k *Clusters) inNode(ctx context.Context, node, script string, args ...string) ([]byte, error) {
-	return k.docker.run(ctx, nil, command(node, script, args, false)...)
+// askNode runs one of the scripts in a node, which has to answer soon.
+func (k *Clusters) askNode(ctx context.Context, node, script string, args ...string) ([]byte, error) {
+	soon, cancel := context.WithTimeout(ctx, k.wait.node)
+	defer cancel()
+	out, err := k.docker.run(soon, nil, command(node, script, args, false)...)
+	if err != nil && soon.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the node did not answer within %s", k.wait.node)
+	}
+	return out, err
 }
 
 // command is a docker command that runs a script in a node.

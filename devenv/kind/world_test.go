@@ -65,7 +65,7 @@ func (w *world) clusters(dir string, spec Spec) *Clusters {
 	k.connect = w.connect
 	k.wait = patience{
 		poll: time.Millisecond, ready: 2 * time.Second, answer: 5 * time.Millisecond, boot: 0,
-		ask: time.Second, undo: time.Second, strays: 0, load: limits{stall: 2 * time.Second, finish: 2 * time.Second},
+		ask: time.Second, undo: time.Second, strays: 0, node: 50 * time.Millisecond, load: limits{stall: 2 * time.Second, finish: 2 * time.Second},
 	}
 	return k
 }

@@ -103,6 +103,9 @@ func (w *world) exec(ctx context.Context, stdin io.Reader, args []string) ([]byt
 	switch {
 	case n == nil:
 		return nil, failed(args, "Error: No such container: "+args[0])
+	case unwell == "hangs":
+		<-ctx.Done()
+		return nil, ctx.Err()
 	case n.State != "running":
 		return nil, failed(args, "Error response from daemon: Container "+n.ID+" is not running")
 	case unwell != "" && (args[1] != "/bin/sh" || !strings.HasPrefix(unwell, "import:")):
