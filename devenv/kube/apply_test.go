@@ -83,3 +83,45 @@ func TestTheAPIServerRestarts(t *testing.T) {
 	}
 	t.Logf("progress: %s", strings.Join(lines, " → "))
 }
+
+// Killed at any moment between noting and knowing: the next run applies it, and it is devenv's to delete.
+func TestApplyAfterItWasKilled(t *testing.T) {
+	for name, sent := range map[string]bool{"before the object was sent": false, "after the object was sent": true} {
+		t.Run(name, func(t *testing.T) {
+			c, ns := realCluster(t)
+			ctx := t.Context()
+			o := declare(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: cut-off, namespace: "+ns+"}, data: {key: value}}")
+			u, err := decode(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := c.find(ctx, u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.begin(ctx, "source", o.ID, a); err != nil {
+				t.Fatal(err)
+			}
+			if sent {
+				if _, err := c.patch(ctx, a, o.ID, u, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			options := realOptions(t)
+			options.Environment = c.env
+			next := reopen(t, options)
+			s := plan.Source{Name: "source", Objects: []plan.Object{o}}
+			if live := observed(t, next, s).Live[o.ID]; live.Exists != sent || live.Hash != "" {
+				t.Errorf("observed as %+v", live)
+			}
+			applyAll(t, next, o)
+			if live := observed(t, next, s).Live[o.ID]; live.Hash != o.Hash || live.Drift != "" {
+				t.Errorf("after applying it: %+v", live)
+			}
+			deleted, kept, err := next.DeleteAll(ctx, DownOptions{}, func(string) {})
+			if err != nil || len(deleted) != 1 || len(kept) != 0 {
+				t.Errorf("deleted %v, kept %v, %v", deleted, kept, err)
+			}
+		})
+	}
+}

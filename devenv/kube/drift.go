@@ -15,6 +15,7 @@ import (
 type deviation struct {
 	Path    string // as people write it: spec.template.spec.containers[grades].image
 	Manager string // who holds the field now; empty where nobody does
+	Removed bool   // it is declared, and there is none
 }
 
 // drift compares an object with what the server says it would be if it were applied again (a dry run), and says who changed
@@ -37,6 +38,9 @@ func sayDrift(found []deviation) string {
 		return ""
 	}
 	s := found[0].Path + " changed"
+	if found[0].Removed {
+		s = found[0].Path + " removed"
+	}
 	if m := found[0].Manager; m != "" {
 		s += " by " + m
 	}
@@ -84,18 +88,19 @@ func (w *comparison) value(path []string, route []step, live, declared any) {
 	if reflect.DeepEqual(live, declared) {
 		return
 	}
-	if a, ok := live.(map[string]any); ok {
-		if b, ok := declared.(map[string]any); ok {
-			w.object(path, route, a, b)
-			return
-		}
+	// No object at all is one without fields: what counts is which of them are missing.
+	a, isObject := live.(map[string]any)
+	b, toObject := declared.(map[string]any)
+	if (isObject || live == nil) && (toObject || declared == nil) {
+		w.object(path, route, a, b)
+		return
 	}
 	if a, ok := live.([]any); ok {
 		if b, ok := declared.([]any); ok && w.list(path, route, a, b) {
 			return
 		}
 	}
-	w.found = append(w.found, deviation{Path: joinPath(path), Manager: w.holder(route)})
+	w.found = append(w.found, deviation{Path: joinPath(path), Manager: w.holder(route), Removed: live == nil})
 }
 
 // list compares two lists whose items have names, or that are equally long, item by item. For others it says false.
@@ -132,7 +137,7 @@ func (w *comparison) list(path []string, route []step, live, declared []any) boo
 	for _, name := range names {
 		at, via := append(slices.Clone(path), "["+name+"]"), append(slices.Clone(route), step{item: anyOf(a[name], b[name])})
 		if a[name] == nil || b[name] == nil {
-			w.found = append(w.found, deviation{Path: joinPath(at), Manager: w.holder(via)})
+			w.found = append(w.found, deviation{Path: joinPath(at), Manager: w.holder(via), Removed: a[name] == nil})
 			continue
 		}
 		w.object(at, via, a[name], b[name])

@@ -52,11 +52,15 @@ spec: {replicas: 3, template: {spec: {containers: [{name: main, image: "grades:9
 		{"a container that went", `
 metadata: {name: grades, labels: {app: grades}}
 spec: {replicas: 3, template: {spec: {containers: [{name: main, image: "grades:9", args: [-v], ports: [{containerPort: 8080, protocol: TCP, name: http}]}, {name: log}]}}}`,
-			"spec.template.spec.containers[log] changed"},
+			"spec.template.spec.containers[log] removed"},
 		{"a label that went", `
 metadata: {name: grades, labels: {app: grades, tier: api}}
 spec: {replicas: 3, template: {spec: {containers: [{name: main, image: "grades:9", args: [-v], ports: [{containerPort: 8080, protocol: TCP, name: http}]}]}}}`,
-			"metadata.labels.tier changed"},
+			"metadata.labels.tier removed"},
+		{"all annotations", `
+metadata: {name: grades, labels: {app: grades}, annotations: {team: academy}}
+spec: {replicas: 3, template: {spec: {containers: [{name: main, image: "grades:9", args: [-v], ports: [{containerPort: 8080, protocol: TCP, name: http}]}]}}}`,
+			"metadata.annotations.team removed"},
 		{"a port", `
 metadata: {name: grades, labels: {app: grades}}
 spec: {replicas: 3, template: {spec: {containers: [{name: main, image: "grades:9", args: [-v], ports: [{containerPort: 9090, protocol: TCP, name: http}]}]}}}`,

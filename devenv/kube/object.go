@@ -19,8 +19,9 @@ import (
 // decode makes what a plan carries into what is sent.
 //
 // What only a server may set is left out, so that an object saved with "kubectl get -o yaml" can be declared. A Secret's
-// stringData becomes data, which is what the server would do with it; but under server-side apply a key that is later left
-// out of stringData would stay.
+// stringData becomes data, which is what the server would do with it; but under server-side apply a key that is later left out
+// of stringData would stay. The rules of a ClusterRole that aggregates others are left out: its controller fills them in, and
+// whoever declares them fights it.
 func decode(o plan.Object) (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{}
 	if err := u.UnmarshalJSON(o.JSON); err != nil {
@@ -30,10 +31,15 @@ func decode(o plan.Object) (*unstructured.Unstructured, error) {
 	for _, f := range []string{"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink", "deletionTimestamp"} {
 		unstructured.RemoveNestedField(u.Object, "metadata", f)
 	}
-	if u.GroupVersionKind().GroupKind() == (schema.GroupKind{Kind: "Secret"}) {
+	switch u.GroupVersionKind().GroupKind() {
+	case schema.GroupKind{Kind: "Secret"}:
 		if err := plainData(u); err != nil {
 			return nil, &fault.Error{Kind: fault.Config, What: o.ID.String() + " is not a valid Secret", Where: o.Origin, Err: err,
 				Next: "Write stringData as a map of strings."}
+		}
+	case schema.GroupKind{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:
+		if u.Object["aggregationRule"] != nil {
+			delete(u.Object, "rules")
 		}
 	}
 	return u, nil

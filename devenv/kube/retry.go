@@ -18,7 +18,7 @@ import (
 // How long an operation goes on trying, at most. Reading is what a person waits for; a change is worth waiting for a
 // restarting API server, which takes up to half a minute on a busy laptop.
 const (
-	readPatience   = 10 * time.Second
+	readPatience   = 30 * time.Second
 	changePatience = time.Minute
 )
 
@@ -93,7 +93,7 @@ func patience(err error) time.Duration {
 	case apierrors.IsForbidden(err) && strings.Contains(text, "error looking up service account"):
 		return 15 * time.Second // a new namespace's default account is made a moment later
 	case apierrors.IsForbidden(err) && strings.Contains(text, " cannot "):
-		return 10 * time.Second // an API server that just started serves before it has read who may do what
+		return 20 * time.Second // an API server that just started serves before it has read who may do what
 	}
 	return 0
 }
