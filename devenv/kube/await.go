@@ -185,7 +185,7 @@ func (w *waiting) judge(ctx context.Context, r engine.Report) (*unstructured.Uns
 			state := w.ready(object, w.lazy)
 			pods, known := w.current(object)
 			if state.Ready && known && w.isWorkload {
-				if name := unsteady(pods, w.c.now()); name != "" {
+				if name := unsteady(pods, w.c.now(), w.c.starts); name != "" {
 					state = condition{Message: "making sure that " + name + " keeps running"}
 				}
 			}

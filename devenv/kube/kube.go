@@ -48,6 +48,9 @@ type Options struct {
 	// Timeout bounds the wait for one object to become ready, one hook to end and one object to be gone. Five minutes if
 	// zero; an object that declares its own deadline (progressDeadlineSeconds, activeDeadlineSeconds) has that.
 	Timeout time.Duration
+	// NodeStarts says when each node was started last, by name, where that is known. After a node was restarted the API
+	// server goes on saying for a while that what ran there before runs; with this, Observe and Await know better.
+	NodeStarts map[string]time.Time
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -58,6 +61,7 @@ type Cluster struct {
 	manager string
 	timeout time.Duration
 	now     func() time.Time
+	starts  map[string]time.Time
 
 	config  *rest.Config
 	http    *http.Client
@@ -89,7 +93,7 @@ func Open(_ context.Context, o Options) (*Cluster, error) {
 }
 
 func open(config *rest.Config, o Options) (*Cluster, error) {
-	c := &Cluster{env: o.Environment, manager: o.FieldManager, timeout: o.Timeout, now: o.Now}
+	c := &Cluster{env: o.Environment, manager: o.FieldManager, timeout: o.Timeout, now: o.Now, starts: o.NodeStarts}
 	if c.manager == "" {
 		c.manager = "devenv"
 	}

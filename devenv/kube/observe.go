@@ -60,12 +60,20 @@ func (c *Cluster) Observe(ctx context.Context, sources []plan.Source) (Observati
 		return Observation{}, unanswered(err, "the cluster's storage classes could not be read")
 	}
 
+	restarting, err := c.restarting(ctx, v.namespaces())
+	if err != nil {
+		return Observation{}, unanswered(err, "the pods could not be read")
+	}
+
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(concurrency)
 	for _, d := range declared {
 		e, known := v.Objects[d.object.ID]
 		live := d.judge(found[d.object.ID], e, lazy)
+		if live.Ready && restarting[d.object.ID] {
+			live.Ready, live.Message = false, "its node was restarted"
+		}
 		mu.Lock()
 		o.Live[d.object.ID] = live
 		mu.Unlock()

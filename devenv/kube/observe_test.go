@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -303,5 +305,50 @@ func TestApplyManyAtOnceSharesWrites(t *testing.T) {
 	t.Logf("%d objects in %s: %d requests, of which %d writes of the inventory", many, time.Since(began), counted.count, inventory)
 	if inventory > many/2 {
 		t.Errorf("%d objects cost %d writes of the inventory", many, inventory)
+	}
+}
+
+// DEVENV_E2E_NODE is the container of a kind control-plane node, the only node of its cluster.
+func TestObserveAfterTheNodeWasRestarted(t *testing.T) {
+	node := os.Getenv("DEVENV_E2E_NODE")
+	if node == "" {
+		t.Skip("needs a node to restart: DEVENV_E2E_NODE")
+	}
+	c, ns := realCluster(t)
+	ctx := t.Context()
+	o := declare(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: "+ns+"}, spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: "+sleeper(forever, "")+"}}}")
+	s := applyAll(t, c, o)
+	if err := c.Await(ctx, "source", o, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("docker", "restart", "-t", "2", node).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, err := exec.Command("docker", "inspect", "-f", "{{.State.StartedAt}}", node).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := realOptions(t)
+	options.Environment, options.NodeStarts = c.env, map[string]time.Time{node: start}
+	again := reopen(t, options)
+	var first Observation
+	until(t, "the API server answers", func(ctx context.Context) bool {
+		first, err = again.Observe(ctx, []plan.Source{s})
+		return err == nil
+	})
+	t.Logf("first seen %s after the restart as %+v", time.Since(start), first.Live[o.ID])
+	if first.Live[o.ID].Drift != "" || first.Live[o.ID].Hash != o.Hash {
+		t.Errorf("observed as %+v", first.Live[o.ID])
+	}
+	if err := again.Await(ctx, "source", o, func(text string) { t.Log(text) }); err != nil {
+		t.Fatal(err)
+	}
+	pods, err := again.Pods(ctx, Services{"web": {repositoryOf(testImage())}})
+	if err != nil || len(pods) != 1 || !pods[0].Ready || pods[0].Restarts == 0 {
+		t.Errorf("awaited, but %+v, %v", pods, err)
 	}
 }

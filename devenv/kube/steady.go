@@ -16,7 +16,7 @@ const (
 
 // unsteady names a container of which it is too early to say that it keeps running; empty if there is none. Where a readiness
 // probe has passed there is nothing to wait for.
-func unsteady(pods []*corev1.Pod, now time.Time) string {
+func unsteady(pods []*corev1.Pod, now time.Time, starts map[string]time.Time) string {
 	for _, p := range pods {
 		if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
 			continue // evicted, and another one is in its place; or done, as a job's pod is meant to be
@@ -26,7 +26,7 @@ func unsteady(pods []*corev1.Pod, now time.Time) string {
 			probed[k.Name] = k.ReadinessProbe != nil
 		}
 		for _, s := range p.Status.ContainerStatuses {
-			if s.State.Running == nil {
+			if s.State.Running == nil || outdated(s, starts[p.Spec.NodeName]) {
 				return s.Name // the workload's own status is older than that
 			}
 			if probed[s.Name] {
