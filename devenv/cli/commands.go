@@ -14,7 +14,7 @@ func (r *runner) commands() []*cli.Command {
 			Name: "up", ArgsUsage: "[SERVICE…]",
 			Usage: "make the environment match the working tree, wait until it is ready, exit",
 			Description: "Creates the cluster, builds, loads, applies and waits, as far as that is needed: `devenv plan` shows what it would do.\n" +
-				"With services, only they are built and rolled out, beside everything that is no service.",
+				"With services, only they are built and rolled out, with everything that belongs to no service; a pod that they share with others stays whole.",
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
 				defer i.sayStopping()()
 				return p.Up(i.ctx, i.Args().Slice())

@@ -25,7 +25,7 @@ func globals(taken string) []cli.Flag {
 		&cli.StringFlag{Name: "output", Aliases: short("o"), Category: category, Usage: "`FORMAT` of what is printed: human, json or quiet", DefaultText: "human"},
 		&cli.BoolFlag{Name: "no-color", Category: category, Usage: "no colour, also where the terminal has it"},
 		&cli.BoolFlag{Name: "verbose", Aliases: short("v"), Category: category, Usage: "write the debug log to stderr too"},
-		&cli.DurationFlag{Name: "timeout", Category: category, Usage: "stop after this `DURATION`, such as 10m"},
+		&cli.DurationFlag{Name: "timeout", Category: category, Usage: "stop after this `DURATION`, such as 10m", DefaultText: "none, and 5m for one object to become ready"},
 		&cli.BoolFlag{Name: "offline", Category: category, Usage: "ask no registry"},
 	}
 }

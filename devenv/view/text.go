@@ -147,7 +147,7 @@ func (p printer) status(s event.Status) string {
 			fmt.Fprintf(t, "    %s\t%s\t%s\t%s\t%s\n", pod.Name, pod.Phase, ready(pod.Ready), plan.Count(pod.Restarts, "restart"), pod.Node)
 		}
 		t.Flush()
-		if len(service.Endpoints) > 0 {
+		if len(service.Endpoints) > 0 && len(service.Pods) > 0 {
 			fmt.Fprintf(&b, "  `devenv forward %s` opens %s\n", service.Name, strings.Join(service.Endpoints, " "))
 		}
 	}
