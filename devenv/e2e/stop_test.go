@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,6 +50,22 @@ func TestStopAnywhere(t *testing.T) {
 	})
 	t.Run("kill -9 while the cluster is being created", func(t *testing.T) {
 		stopAfter(t, os.Kill, 8*time.Second)
+	})
+	t.Run("the next up begins anew, and a build that fails stops nothing that does not need it", func(t *testing.T) {
+		broken := filepath.Join(w.dir, "services/grades/cmd/grades/broken.go")
+		if err := os.WriteFile(broken, []byte("package main\n\nvar x int = \"text\"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := w.devenv(t, "up").must(t, 4)
+		if err := os.Remove(broken); err != nil {
+			t.Fatal(err)
+		}
+		if ready := r.subjects("object.ready"); !slices.Contains(ready, "StatefulSet/academy/postgres") {
+			t.Errorf("the database was not deployed; ready: %v", ready)
+		}
+		if skipped := r.subjects("step.skipped"); !slices.Contains(skipped, "Deployment/academy/grades") {
+			t.Errorf("nobody says that grades is left out; skipped: %v", skipped)
+		}
 	})
 	t.Run("the next up converges", func(t *testing.T) {
 		w.devenv(t, "up").must(t, 0)

@@ -33,6 +33,9 @@ func (c *Cluster) Observe(ctx context.Context, sources []plan.Source) (Observati
 	}
 	o := Observation{Live: map[plan.ID]plan.Live{}, Hooks: map[plan.ID]string{}, Sources: v.Sources, Applied: map[plan.ID]plan.AppliedRef{}}
 	for id, e := range v.Objects {
+		if e.Adopted {
+			continue // it was there before devenv, so it is not devenv's to delete when it is no longer declared
+		}
 		o.Applied[id] = plan.AppliedRef{Source: e.Source, UID: e.UID}
 	}
 	for _, s := range sources {
