@@ -41,6 +41,10 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 		if g.state.Status != plan.Running {
 			return Outcome{Steps: total}, failed
 		}
+		// Pods that start before names can be looked up fail for no fault of theirs. Loading most often took longer than this.
+		if err := g.clusters.AwaitNames(ctx, func(text string) { p.log.Debug("awaiting DNS", "progress", text) }); err != nil {
+			return Outcome{Steps: total}, stopped(ctx, errors.Join(failed, err))
+		}
 		// A build that failed meanwhile is planned again, and what does not need it goes on.
 	}
 	todo := g.plan()
