@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/devenv-run/devenv/devenv/devenvtest"
 	"github.com/devenv-run/devenv/devenv/fault"
@@ -93,6 +94,27 @@ func TestDeliverFallsBackToThePlatformOfTheNode(t *testing.T) {
 	want := map[string]bool{"app:1": true, "docker.io/library/app:1": true, "other:1": false}
 	if err != nil || fmt.Sprint(held[nodes[0]]) != fmt.Sprint(want) || fmt.Sprint(held[nodes[1]]) != fmt.Sprint(want) {
 		t.Errorf("%v, %v", held, err)
+	}
+}
+
+func TestNodeImagesWaitsForANodeThatHasJustStarted(t *testing.T) {
+	w := newWorld()
+	k := w.clusters(t.TempDir(), testSpec(0))
+	mustCreate(t, k)
+	k.wait.boot = time.Minute
+	const node = "devenv-x-control-plane"
+	w.unwell[node] = "ctr: cannot access socket /run/containerd/containerd.sock: stat /run/containerd/containerd.sock: no such file or directory\n"
+	asked := 0
+	w.hook = func(call string) error {
+		if asked++; asked > 2 {
+			w.mu.Lock()
+			delete(w.unwell, node)
+			w.mu.Unlock()
+		}
+		return nil
+	}
+	if _, err := k.NodeImages(t.Context(), []string{node}, []string{"app:1"}); err != nil || asked < 3 {
+		t.Errorf("asked %d times: %v", asked, err)
 	}
 }
 

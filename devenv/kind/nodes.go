@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/distribution/reference"
 	"golang.org/x/sync/errgroup"
@@ -76,8 +77,26 @@ func canonical(ref string) (string, error) {
 	return reference.TagNameOnly(named).String(), nil
 }
 
-// askNode runs one of the scripts in a node, which has to answer soon.
+// askNode runs one of the scripts in a node, which has to answer soon. A node that has only just started gets the time to start its container
+// runtime too.
 func (k *Clusters) askNode(ctx context.Context, node, script string, args ...string) ([]byte, error) {
+	for began := time.Now(); ; {
+		out, err := k.askOnce(ctx, node, script, args...)
+		if !said(err, noRuntime...) || time.Since(began) > k.wait.boot {
+			return out, err
+		}
+		select {
+		case <-time.After(k.wait.poll):
+		case <-ctx.Done():
+			return out, ctx.Err()
+		}
+	}
+}
+
+// noRuntime is what ctr says, in lower case, while containerd does not listen yet.
+var noRuntime = []string{"cannot access socket", "containerd.sock: connect: connection refused"}
+
+func (k *Clusters) askOnce(ctx context.Context, node, script string, args ...string) ([]byte, error) {
 	soon, cancel := context.WithTimeout(ctx, k.wait.node)
 	defer cancel()
 	out, err := k.docker.run(soon, nil, command(node, script, args, false)...)
