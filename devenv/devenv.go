@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/klog/v2"
+
 	"github.com/devenv-run/devenv/devenv/config"
 	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/event"
@@ -99,6 +101,7 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 	p.closed = append(p.closed, p.logFile.Close)
 	// The Helm, Kustomize and Kubernetes libraries write to the default logger; what they say belongs into the debug log.
 	slog.SetDefault(p.log)
+	klog.SetSlogLogger(p.log)
 	p.sink = view.Tee(o.Sink, view.Log(p.log))
 	p.docker = sync.OnceValues(func() (*docker.Engine, error) {
 		e, err := docker.Open(ctx)
@@ -160,9 +163,9 @@ func (p *Project) clusters(e *docker.Engine) *kind.Clusters {
 // objectTimeout is how long kube waits for one object by itself.
 const objectTimeout = 5 * time.Minute
 
-// connect opens the environment's view of its cluster.
-func (p *Project) connect(ctx context.Context, clusters *kind.Clusters) (*kube.Cluster, error) {
-	o := kube.Options{Kubeconfig: clusters.Kubeconfig(), Environment: p.name}
+// connect opens the environment's view of its cluster, which is in the given state.
+func (p *Project) connect(ctx context.Context, clusters *kind.Clusters, state kind.State) (*kube.Cluster, error) {
+	o := kube.Options{Kubeconfig: clusters.Kubeconfig(), Environment: p.name, NodeStarts: state.Started}
 	if p.options.Timeout > objectTimeout {
 		o.Timeout = p.options.Timeout
 	}

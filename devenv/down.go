@@ -58,7 +58,7 @@ func (p *Project) Down(ctx context.Context, o DownOptions) (Outcome, error) {
 	case plan.Stopped:
 		return Outcome{}, p.notRunning("its cluster is stopped", "`devenv up` starts it; `devenv down --cluster --data` deletes it as it is.")
 	}
-	cluster, err := p.connect(ctx, clusters)
+	cluster, err := p.connect(ctx, clusters, state)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -94,7 +94,7 @@ func (p *Project) refuseDataLoss(ctx context.Context, clusters *kind.Clusters) e
 		refused.Err = errors.New("it is stopped, so it cannot be asked whether it holds persistent data")
 		return refused
 	}
-	cluster, err := p.connect(ctx, clusters)
+	cluster, err := p.connect(ctx, clusters, state)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (p *Project) readCluster(ctx context.Context, g *gathered) error {
 			"); `devenv down --cluster --data` and then `devenv up` create it anew, without its data"})
 	}
 	if g.state.Status == plan.Running {
-		g.cluster, err = p.connect(ctx, g.clusters)
+		g.cluster, err = p.connect(ctx, g.clusters, g.state)
 	}
 	return err
 }

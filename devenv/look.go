@@ -53,7 +53,7 @@ func (p *Project) running(ctx context.Context) (*kube.Cluster, kind.State, error
 	case plan.Stopped:
 		return nil, state, p.notRunning("its cluster is stopped", "`devenv up` starts it.")
 	}
-	cluster, err := p.connect(ctx, clusters)
+	cluster, err := p.connect(ctx, clusters, state)
 	return cluster, state, err
 }
 
@@ -109,7 +109,7 @@ func (p *Project) Status(ctx context.Context) error {
 	}
 	status.Services = services
 	if state.Status == plan.Running {
-		if err := p.lookInto(ctx, clusters, &status); err != nil {
+		if err := p.lookInto(ctx, clusters, state, &status); err != nil {
 			return stopped(ctx, err)
 		}
 	}
@@ -118,8 +118,8 @@ func (p *Project) Status(ctx context.Context) error {
 }
 
 // lookInto adds to s what the cluster says.
-func (p *Project) lookInto(ctx context.Context, clusters *kind.Clusters, s *event.Status) error {
-	cluster, err := p.connect(ctx, clusters)
+func (p *Project) lookInto(ctx context.Context, clusters *kind.Clusters, state kind.State, s *event.Status) error {
+	cluster, err := p.connect(ctx, clusters, state)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,12 @@ func (l *lane) watch(limit limits) {
 		case <-l.move:
 			idle.Reset(limit.stall)
 		case <-idle.C:
+			select {
+			case <-l.move: // at this very moment
+				idle.Reset(limit.stall)
+				continue
+			default:
+			}
 			if !l.closed.Load() && len(l.chunks) == 0 {
 				idle.Reset(limit.stall) // it is the source that is slow
 				continue

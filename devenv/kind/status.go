@@ -16,6 +16,8 @@ type State struct {
 	Leftovers bool      // absent, but a creation or removal that was broken off left containers, which Create clears away
 	Nodes     []string  // names of the nodes, control planes first; empty where absent
 	Identity  *Identity // nil where absent
+	// Started says when each node was started last, by the engine's clock.
+	Started map[string]time.Time
 }
 
 // Status looks at the cluster. A cluster that runs has answered. One whose nodes have just started, after a reboot for instance, is
@@ -31,8 +33,9 @@ func (k *Clusters) Status(ctx context.Context) (State, error) {
 	if identity == nil {
 		return State{Status: plan.Absent, Leftovers: leftovers}, nil
 	}
-	s := State{Status: plan.Running, Nodes: identity.Nodes(), Identity: identity}
+	s := State{Status: plan.Running, Nodes: identity.Nodes(), Identity: identity, Started: map[string]time.Time{}}
 	for _, c := range all {
+		s.Started[c.Name] = c.Started
 		switch c.State {
 		case "running":
 		case "exited", "paused", "restarting":
