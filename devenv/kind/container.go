@@ -160,10 +160,29 @@ func (k *Clusters) remove(ctx context.Context, all []container) error {
 		args = append(args, c.ID)
 	}
 	_, err := k.docker.run(ctx, nil, args...)
+	if said(err, "did not receive an exit event") {
+		k.thaw(ctx, all)
+		_, err = k.docker.run(ctx, nil, args...)
+	}
 	if said(err, noContainer, "already in progress") {
 		return nil
 	}
 	return k.engineFault(ctx, "removing the nodes of "+k.Name, err)
+}
+
+// thaw lets the frozen processes of containers go on, so that they can die. On a host with cgroup v1, runc freezes a container while it changes its
+// settings; a node that is killed at that moment takes its runc with it, and what it had frozen stays so for ever and keeps the node's
+// container from ending. Only a container of its own can reach the host's cgroups. A failure shows in the removal that follows.
+func (k *Clusters) thaw(ctx context.Context, all []container) {
+	const script = `find "/host/freezer" -path "*$1*" -name freezer.state -exec sh -c 'echo THAWED >"$1"' sh {} \;`
+	for _, c := range all {
+		image, err := k.docker.run(ctx, nil, "inspect", "--format", "{{.Image}}", c.ID)
+		if err != nil {
+			continue
+		}
+		_, _ = k.docker.run(ctx, nil, "run", "--rm", "--privileged", "--network", "none", "--volume", "/sys/fs/cgroup:/host",
+			"--entrypoint", "/bin/sh", strings.TrimSpace(string(image)), "-c", script, "sh", c.ID)
+	}
 }
 
 // engineFault is the fault of an engine that did not do what it should. It passes on nil, a fault and the end of ctx.
