@@ -2,7 +2,7 @@
 // measures the two things that cannot be avoided, a bare `kind create cluster` and all builds alone, because cluster and builds are to run at
 // the same time:
 //
-//	up ≤ 1.2 × max(bare kind, all builds) + deploying
+//	up ≤ 1.2 × max(bare kind, all builds) + loading + deploying
 //
 //	go run ./scripts/bench/coldup -rounds 3
 //
@@ -55,7 +55,7 @@ func main() {
 }
 
 func measure(rounds int, nodeImage string) error {
-	var bare, builds, up, deploy []time.Duration
+	var bare, builds, up, made, load, deploy []time.Duration
 	for n := range rounds {
 		b, err := bareKind(nodeImage)
 		if err != nil {
@@ -65,12 +65,14 @@ func measure(rounds int, nodeImage string) error {
 		if err != nil {
 			return err
 		}
-		u, d, err := coldUp()
+		u, err := coldUp()
 		if err != nil {
 			return err
 		}
-		bare, builds, up, deploy = append(bare, b), append(builds, a), append(up, u), append(deploy, d)
-		fmt.Printf("round %d: bare kind %.1f s, all builds %.1f s, up %.1f s, of which deploying %.1f s\n", n+1, b.Seconds(), a.Seconds(), u.Seconds(), d.Seconds())
+		bare, builds = append(bare, b), append(builds, a)
+		up, made, load, deploy = append(up, u.total), append(made, u.made), append(load, u.loading), append(deploy, u.deploying)
+		fmt.Printf("round %d: bare kind %.1f s, all builds %.1f s, up %.1f s: cluster and builds %.1f s, then loading %.1f s, deploying %.1f s\n",
+			n+1, b.Seconds(), a.Seconds(), u.total.Seconds(), u.made.Seconds(), u.loading.Seconds(), u.deploying.Seconds())
 	}
 	longer := max(median(bare), median(builds))
 	fmt.Printf("medians: bare kind %.1f s, all builds %.1f s, up %.1f s, of which deploying %.1f s\n",
@@ -161,46 +163,52 @@ func emptyCache() error {
 	return err
 }
 
-// coldUp measures a whole `devenv up`, and the part of it after the cluster and all images were there.
-func coldUp() (total, deploying time.Duration, err error) {
+// parts of a cold up, one after the other: until cluster and builds are done, until the last image is loaded (some are loaded before), until
+// everything is ready.
+type parts struct{ total, made, loading, deploying time.Duration }
+
+func coldUp() (p parts, err error) {
 	devenv := func(args ...string) (string, error) {
 		return run("bin/devenv", append(args, "-f", "sample-app/devenv.yaml", "--env", environment, "-o", "json")...)
 	}
 	if _, err := devenv("down", "--cluster", "--data"); err != nil {
-		return 0, 0, err
+		return p, err
 	}
 	images, err := run("docker", "images", "--quiet", "--filter", "label=run.devenv.service")
 	if err != nil {
-		return 0, 0, err
+		return p, err
 	}
 	if ids := strings.Fields(images); len(ids) > 0 {
 		if _, err := run("docker", append([]string{"rmi", "--force"}, slices.Compact(ids)...)...); err != nil {
-			return 0, 0, err
+			return p, err
 		}
 	}
 	if err := emptyCache(); err != nil {
-		return 0, 0, err
+		return p, err
 	}
 	began := time.Now()
 	out, err := devenv("up")
-	total = time.Since(began)
+	p.total = time.Since(began)
 	if err != nil {
-		return 0, 0, err
+		return p, err
 	}
-	var last time.Time
+	var made, loaded time.Time
 	for lines := bufio.NewScanner(strings.NewReader(out)); lines.Scan(); {
 		var e struct {
 			Type string
 			Time time.Time
 		}
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return 0, 0, err
+			return p, err
 		}
-		if e.Type == "cluster.created" || e.Type == "image.loaded" {
-			last = e.Time
+		switch e.Type {
+		case "cluster.created", "image.built":
+			made = e.Time
+		case "image.loaded":
+			loaded = e.Time
 		}
 	}
-	deploying = total - last.Sub(began)
+	p.made, p.loading, p.deploying = made.Sub(began), loaded.Sub(made), p.total-loaded.Sub(began)
 	_, err = devenv("down", "--cluster", "--data")
-	return total, deploying, err
+	return p, err
 }
