@@ -59,7 +59,6 @@ type Project struct {
 	state   state
 	sink    event.Sink
 	log     *slog.Logger
-	logFile io.Closer
 
 	docker func() (*docker.Engine, error) // opens the engine once
 	closed []func() error
@@ -95,10 +94,11 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 	if p.state, err = openState(p.name); err != nil {
 		return nil, err
 	}
-	if p.log, p.logFile, err = p.state.log(o.Log); err != nil {
+	var logFile io.Closer
+	if p.log, logFile, err = p.state.log(o.Log); err != nil {
 		return nil, err
 	}
-	p.closed = append(p.closed, p.logFile.Close)
+	p.closed = append(p.closed, logFile.Close)
 	// The Helm, Kustomize and Kubernetes libraries write to the default logger; what they say belongs into the debug log.
 	slog.SetDefault(p.log)
 	klog.SetSlogLogger(p.log)

@@ -141,7 +141,8 @@ type baseDigests struct {
 // resolve finds the digests of the base images that the Dockerfile at path names.
 func (b *baseDigests) resolve(ctx context.Context, path string, bases []dockerfile.Base) (map[string]string, error) {
 	digests := make([]string, len(bases))
-	group, ctx := errgroup.WithContext(ctx)
+	// No context of the group: a digest is shared with other services, which a failure here must not stop.
+	var group errgroup.Group
 	for i, base := range bases {
 		ref := base.Ref
 		b.mu.Lock()

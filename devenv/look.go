@@ -37,24 +37,23 @@ func (p *Project) Render(ctx context.Context) error {
 }
 
 // running opens the environment's cluster, which has to run.
-func (p *Project) running(ctx context.Context) (*kube.Cluster, kind.State, error) {
+func (p *Project) running(ctx context.Context) (*kube.Cluster, error) {
 	engine, err := p.docker()
 	if err != nil {
-		return nil, kind.State{}, err
+		return nil, err
 	}
 	clusters := p.clusters(engine)
 	state, err := clusters.Status(ctx)
 	if err != nil {
-		return nil, state, err
+		return nil, err
 	}
 	switch state.Status {
 	case plan.Absent:
-		return nil, state, p.notRunning("it has no cluster", "`devenv up` makes one.")
+		return nil, p.notRunning("it has no cluster", "`devenv up` makes one.")
 	case plan.Stopped:
-		return nil, state, p.notRunning("its cluster is stopped", "`devenv up` starts it.")
+		return nil, p.notRunning("its cluster is stopped", "`devenv up` starts it.")
 	}
-	cluster, err := p.connect(ctx, clusters, state)
-	return cluster, state, err
+	return p.connect(ctx, clusters, state)
 }
 
 // repositories says by which images the pods of each service are known, whichever revision they run.
@@ -204,7 +203,7 @@ func (p *Project) Logs(ctx context.Context, o LogsOptions) error {
 	if err != nil {
 		return err
 	}
-	cluster, _, err := p.running(ctx)
+	cluster, err := p.running(ctx)
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -222,7 +221,7 @@ func (p *Project) Forward(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	cluster, _, err := p.running(ctx)
+	cluster, err := p.running(ctx)
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -291,7 +290,7 @@ func notDeclared(p *Project, services []string) error {
 
 // Kubeconfig emits the path of the environment's own kubeconfig.
 func (p *Project) Kubeconfig(ctx context.Context) error {
-	cluster, _, err := p.running(ctx)
+	cluster, err := p.running(ctx)
 	if err != nil {
 		return stopped(ctx, err)
 	}
