@@ -113,16 +113,9 @@ func expect(all []container, l *loaded) expectation {
 // AwaitNames waits until a name server of the cluster is ready. Create and Start do not: a name server becomes ready some seconds after the
 // nodes, in which images can be loaded already. Whoever deploys next waits for it, or pods find no names at first and fail.
 func (k *Clusters) AwaitNames(ctx context.Context, r engine.Report) error {
-	l, err := k.Spec.load()
+	l, all, identity, err := k.existing(ctx)
 	if err != nil {
 		return err
-	}
-	all, identity, _, err := k.look(ctx)
-	if err != nil {
-		return err
-	}
-	if identity == nil {
-		return k.broken("it does not exist", nil)
 	}
 	api, err := k.api(ctx, identity, all)
 	if err != nil {

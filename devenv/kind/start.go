@@ -12,19 +12,25 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
+// existing finds a cluster of ours that has to exist, and what it has to be.
+func (k *Clusters) existing(ctx context.Context) (*loaded, []container, *Identity, error) {
+	l, err := k.Spec.load()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	all, identity, _, err := k.look(ctx)
+	if err == nil && identity == nil {
+		err = k.broken("it does not exist", nil)
+	}
+	return l, all, identity, err
+}
+
 // Start starts a cluster that is stopped, wholly or in part, and returns when all its nodes are ready again. A cluster that runs
 // is only waited for. When ctx ends it returns; what has started stays so.
 func (k *Clusters) Start(ctx context.Context, _ plan.Cluster, r engine.Report) error {
-	l, err := k.Spec.load()
+	l, all, identity, err := k.existing(ctx)
 	if err != nil {
 		return err
-	}
-	all, identity, _, err := k.look(ctx)
-	if err != nil {
-		return err
-	}
-	if identity == nil {
-		return k.broken("it does not exist", nil)
 	}
 	if err := k.startContainers(ctx, all, identity, r); err != nil {
 		return err
