@@ -16,7 +16,7 @@ const module = "github.com/devenv-run/devenv/"
 var arrows = map[string][]string{
 	"cmd/devenv":           {"devenv/cli"},
 	"devenv/cli":           {"devenv", "devenv/event", "devenv/fault", "devenv/view"},
-	"devenv":               {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/kind", "devenv/kube", "devenv/plan", "devenv/render", "devenv/view", "templates"},
+	"devenv":               {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/kind", "devenv/kube", "devenv/plan", "devenv/render", "devenv/secret", "devenv/view", "templates"},
 	"devenv/engine":        {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/view":          {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/config":        {"devenv/fault"},
@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"devenv/plan":          {},
 	"devenv/event":         {"devenv/plan"},
 	"devenv/fault":         {},
+	"devenv/secret":        {},
 	"devenv/devenvtest":    {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/e2e":           {},
 	"devenv/e2e/asker":     {},
@@ -37,7 +38,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import only the standard library beside what arrows allows.
-var pure = []string{"devenv/plan", "devenv/digest", "devenv/event", "devenv/fault"}
+var pure = []string{"devenv/plan", "devenv/digest", "devenv/event", "devenv/fault", "devenv/secret"}
 
 // confined modules are imported by one package only, so that replacing them touches one place.
 var confined = map[string]string{

@@ -1,0 +1,112 @@
+package secret
+
+import (
+	"cmp"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Shown in the place of a value.
+const hidden = "***"
+
+// Redactor takes values that it was told out of texts. The zero value knows none, and so does nil. It is safe for concurrent use, and
+// texts that are cleaned after a value was added never hold it.
+//
+// A value is hidden wherever it stands, also inside words, also in the ways in which it is usually written down (forms.go). These
+// values are left alone, because hiding them would hide half of every message and protect nothing: those shorter than six bytes,
+// ordinary words such as true, postgres or password, and the names that the caller allows.
+type Redactor struct {
+	mu       sync.Mutex
+	values   map[string]bool
+	allowed  map[string]bool
+	replacer *strings.Replacer // nil after something was added
+}
+
+// Add hides values from now on.
+func (r *Redactor) Add(values ...[]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range values {
+		for _, form := range forms(string(v)) {
+			if !r.values[form] {
+				if r.values == nil {
+					r.values = map[string]bool{}
+				}
+				r.values[form], r.replacer = true, nil
+			}
+		}
+	}
+}
+
+// AddObject hides the values of a decoded object, if it is a Secret.
+func (r *Redactor) AddObject(object map[string]any) { r.Add(Values(object)...) }
+
+// AddJSON is AddObject for an object as JSON. What cannot be decoded has no values.
+func (r *Redactor) AddJSON(object []byte) {
+	if decoded, err := decode(object); err == nil {
+		r.AddObject(decoded)
+	}
+}
+
+// Allow has names stay, whatever Secret has them as a value too: a Secret often holds the name of a database or the host to find it at, beside its
+// password.
+func (r *Redactor) Allow(names ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		if !r.allowed[name] {
+			if r.allowed == nil {
+				r.allowed = map[string]bool{}
+			}
+			r.allowed[name], r.replacer = true, nil
+		}
+	}
+}
+
+// Clean is a text without the values.
+func (r *Redactor) Clean(text string) string {
+	if r == nil || len(text) < shortest {
+		return text
+	}
+	return r.ready().Replace(text)
+}
+
+// ready is the replacer for what is known now.
+func (r *Redactor) ready() *strings.Replacer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.replacer != nil {
+		return r.replacer
+	}
+	// Longest first: where one value begins with another, the replacer takes the one that it was given first.
+	values := slices.SortedFunc(maps.Keys(r.values), func(a, b string) int {
+		return cmp.Or(len(b)-len(a), strings.Compare(a, b))
+	})
+	var pairs []string
+	for _, v := range values {
+		if !r.allowed[v] {
+			pairs = append(pairs, v, hidden)
+		}
+	}
+	r.replacer = strings.NewReplacer(pairs...)
+	return r.replacer
+}
+
+// Writer passes on to w what is written, without the values. Each Write has to be a whole text, such as a line of a log.
+func (r *Redactor) Writer(w io.Writer) io.Writer { return &writer{r, w} }
+
+type writer struct {
+	redactor *Redactor
+	to       io.Writer
+}
+
+// Write implements io.Writer.
+func (w *writer) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.to, w.redactor.Clean(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
