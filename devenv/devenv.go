@@ -34,10 +34,11 @@ var environmentName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 
 // Options say which environment of which project to act on.
 type Options struct {
-	File        string // devenv.yaml; empty: found upward from the working directory
-	Environment string // one of several environments of the project on this machine; empty: the only one
-	Profile     string // profile of devenv.yaml to merge over it; empty: none
-	Offline     bool   // ask no registry
+	File        string   // devenv.yaml; empty: found upward from the working directory
+	Over        []string // further files, each merged over what comes before it
+	Environment string   // one of several environments of the project on this machine; empty: the only one
+	Profile     string   // profile of devenv.yaml to merge over it; empty: none
+	Offline     bool     // ask no registry
 	// Timeout bounds the wait for one object too, where it is longer than the default of five minutes. The whole
 	// command is bounded by the context.
 	Timeout time.Duration
@@ -65,7 +66,7 @@ type Project struct {
 	said   sync.Map // event.Event → true: what is not said twice
 }
 
-// Open reads the project's devenv.yaml. Everything wrong with it is one fault.Config.
+// Open reads the project's devenv.yaml and what is merged over it. Everything wrong with it is one fault.Config.
 func Open(ctx context.Context, o Options) (*Project, error) {
 	file := o.File
 	if file == "" {
@@ -77,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 			return nil, err
 		}
 	}
-	c, err := config.Load(file, config.Options{Profile: o.Profile})
+	c, err := config.Load(file, config.Options{Over: o.Over, Profile: o.Profile})
 	if err != nil {
 		return nil, err
 	}

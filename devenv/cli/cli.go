@@ -161,8 +161,10 @@ func (i *invocation) sayStopping() (cancel func() bool) {
 
 // open loads the project that the global flags name.
 func (i *invocation) open() (*devenv.Project, error) {
+	file, over := files(i.Context)
 	return devenv.Open(i.ctx, devenv.Options{
-		File:        str(i.Context, "file"),
+		File:        file,
+		Over:        over,
 		Environment: str(i.Context, "env"),
 		Profile:     str(i.Context, "profile"),
 		Offline:     isSet(i.Context, "offline"),

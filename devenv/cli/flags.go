@@ -19,7 +19,7 @@ func globals(taken string) []cli.Flag {
 	}
 	const category = "GLOBAL"
 	return []cli.Flag{
-		&cli.StringFlag{Name: "file", Aliases: short("f"), Category: category, Usage: "the `FILE` to use instead of the devenv.yaml found upward from here"},
+		&cli.StringSliceFlag{Name: "file", Aliases: short("f"), Category: category, Usage: "the `FILE` to use instead of the devenv.yaml found upward from here; each further one is merged over it"},
 		&cli.StringFlag{Name: "env", Category: category, Usage: "`NAME` of one of several environments of this project on this machine"},
 		&cli.StringFlag{Name: "profile", Category: category, Usage: "`NAME` of the profile of devenv.yaml to merge over it"},
 		&cli.StringFlag{Name: "output", Aliases: short("o"), Category: category, Usage: "`FORMAT` of what is printed: human, json or quiet", DefaultText: "human"},
@@ -52,6 +52,20 @@ func str(c *cli.Context, name string) string {
 		return l.String(name)
 	}
 	return ""
+}
+
+// files are those that --file names, before and after the command: the first one, and what is merged over it.
+func files(c *cli.Context) (first string, over []string) {
+	var all []string
+	for _, l := range c.Lineage() {
+		if l.Command != nil && l.IsSet("file") {
+			all = append(l.StringSlice("file"), all...) // the innermost context comes first
+		}
+	}
+	if len(all) == 0 {
+		return "", nil
+	}
+	return all[0], all[1:]
 }
 
 func duration(c *cli.Context, name string) time.Duration {

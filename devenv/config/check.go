@@ -9,11 +9,10 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
-	"gopkg.in/yaml.v3"
 )
 
 // config decodes a tree that profiles are merged into, and checks what tags cannot say.
-func (d *decoder) config(tree *yaml.Node) *Config {
+func (d *decoder) config(tree *node) *Config {
 	c := &Config{Dir: d.dir, File: d.file, at: d.at}
 	d.value(tree, reflect.ValueOf(c).Elem(), "", nil)
 	if isNull(tree) {
@@ -36,8 +35,7 @@ func (d *decoder) config(tree *yaml.Node) *Config {
 
 // problem is fail for a value that is known by its path only.
 func (d *decoder) problem(path, suggestion, format string, args ...any) {
-	pos := at(d.at, d.file, path)
-	d.fail(&yaml.Node{Line: pos.Line, Column: pos.Column}, path, suggestion, format, args...)
+	d.failAt(at(d.at, d.file, path), path, suggestion, format, args...)
 }
 
 func (d *decoder) services(c *Config) {

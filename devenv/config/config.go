@@ -2,8 +2,8 @@
 //
 // Reading is strict, because a typing mistake that is passed over is a difference from production that nobody sees: unknown
 // and duplicate keys, wrong types, names that Kubernetes would refuse and paths that lead nowhere are problems, all of
-// them reported at once (Errors), each with its line, its column and the nearest valid text. The tree of YAML nodes is merged
-// with the chosen profile first (tree.go) and then decoded along the tagged types of types.go (decode.go, rules.go); what
+// them reported at once (Errors), each with its file, line, column and the nearest valid text. The trees of YAML nodes of the file, of
+// those merged over it (load.go) and of the chosen profile are merged first (tree.go), then decoded along the tagged types of types.go (decode.go, rules.go); what
 // concerns several values at once is checked last (check.go). The same types give the JSON Schema for editors (schema.go).
 //
 // Every path in a Config is as the file says it; Abs makes it absolute. Positions (Pos fields, Config.At) serve later errors.
@@ -40,65 +40,6 @@ func Find(dir string) (path string, err error) {
 			}
 		}
 	}
-}
-
-// Options choose a variant of the file.
-type Options struct {
-	Profile string // name under profiles; empty for none
-}
-
-// Load reads and checks the file at path. Everything wrong with its content, in any of its profiles, is one *fault.Error
-// of kind Config with Errors in its chain.
-func Load(path string, opt Options) (*Config, error) {
-	path, err := filepath.Abs(path)
-	if err == nil {
-		var data []byte
-		if data, err = os.ReadFile(path); err == nil {
-			return read(data, path, opt)
-		}
-	}
-	return nil, &fault.Error{
-		Kind: fault.Config, What: "the configuration cannot be read", Where: filepath.Base(path), Err: err,
-		Next: "name the file with --file, or make it readable",
-	}
-}
-
-// read is Load for text that is in memory already.
-func read(data []byte, path string, opt Options) (*Config, error) {
-	file, dir := filepath.Base(path), filepath.Dir(path)
-	root, problems := parse(file, data)
-	if root == nil {
-		return nil, inOrder(problems).Fault()
-	}
-	profiles, found := takeProfiles(file, root)
-	problems = append(problems, found...)
-	base := without(root, "profiles")
-
-	// Every profile is checked, not only the chosen one: a mistake must not wait for the day on which CI uses it.
-	var chosen *Config
-	known := false
-	for _, p := range append([]profile{{}}, profiles...) {
-		tree := base
-		if p.tree != nil {
-			tree = merge(base, p.tree)
-		}
-		d := &decoder{file: file, dir: dir, at: map[string]Pos{}}
-		c := d.config(tree)
-		problems = append(problems, d.problems...)
-		if p.name == opt.Profile {
-			chosen, known = c, true
-		}
-	}
-	if !known {
-		problems = append(problems, unknownProfile(file, root, profiles, opt.Profile))
-	}
-	if len(problems) > 0 {
-		return nil, inOrder(problems).Fault()
-	}
-	for _, p := range profiles {
-		chosen.Profiles = append(chosen.Profiles, Profile{Name: p.name, Pos: p.pos})
-	}
-	return chosen, nil
 }
 
 // Abs is a path of the file as an absolute one of this machine.

@@ -23,9 +23,9 @@ import (
 
 var update = flag.Bool("update", false, "write what the tests get as what they want")
 
-// cases are the archives of a directory of testdata. Each holds a project and the file "want"; a first line "profile: NAME"
-// chooses a profile.
-func cases(t *testing.T, dir string, run func(t *testing.T, path, profile string, archive *txtar.Archive) (got string)) {
+// cases are the archives of a directory of testdata. Each holds a project and the file "want"; a line "profile: NAME" before them
+// chooses a profile, and a line "over: NAME" merges a file over devenv.yaml.
+func cases(t *testing.T, dir string, run func(t *testing.T, path string, opt config.Options, archive *txtar.Archive) (got string)) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", dir, "*.txtar"))
 	if err != nil || len(paths) == 0 {
@@ -37,14 +37,17 @@ func cases(t *testing.T, dir string, run func(t *testing.T, path, profile string
 			if err != nil {
 				t.Fatal(err)
 			}
-			profile := ""
+			var opt config.Options
+			root, want := unpack(t, archive), file(archive, "want")
 			for line := range strings.Lines(string(archive.Comment)) {
 				if name, ok := strings.CutPrefix(line, "profile: "); ok {
-					profile = strings.TrimSpace(name)
+					opt.Profile = strings.TrimSpace(name)
+				}
+				if name, ok := strings.CutPrefix(line, "over: "); ok {
+					opt.Over = append(opt.Over, filepath.Join(root, strings.TrimSpace(name)))
 				}
 			}
-			root, want := unpack(t, archive), file(archive, "want")
-			got := run(t, filepath.Join(root, config.FileName), profile, archive)
+			got := run(t, filepath.Join(root, config.FileName), opt, archive)
 			if *update {
 				*want = []byte(got)
 				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
@@ -87,8 +90,8 @@ func unpack(t *testing.T, archive *txtar.Archive) string {
 }
 
 func TestErrors(t *testing.T) {
-	cases(t, "errors", func(t *testing.T, path, profile string, _ *txtar.Archive) string {
-		_, err := config.Load(path, config.Options{Profile: profile})
+	cases(t, "errors", func(t *testing.T, path string, opt config.Options, archive *txtar.Archive) string {
+		_, err := config.Load(path, opt)
 		var f *fault.Error
 		var problems config.Errors
 		if !errors.As(err, &f) || !errors.As(err, &problems) || f.Kind != fault.Config || f.Next == "" {
@@ -96,7 +99,8 @@ func TestErrors(t *testing.T) {
 		}
 		var lines strings.Builder
 		for _, p := range problems {
-			if p.File != config.FileName || p.Line < 1 || p.Column < 1 {
+			isThere := slices.ContainsFunc(archive.Files, func(f txtar.File) bool { return f.Name == p.File })
+			if !isThere || p.Line < 1 || p.Column < 1 {
 				t.Errorf("without a place: %#v", p)
 			}
 			lines.WriteString(p.String() + "\n")
@@ -107,8 +111,8 @@ func TestErrors(t *testing.T) {
 
 func TestValid(t *testing.T) {
 	schema := compile(t)
-	cases(t, "valid", func(t *testing.T, path, profile string, archive *txtar.Archive) string {
-		c, err := config.Load(path, config.Options{Profile: profile})
+	cases(t, "valid", func(t *testing.T, path string, opt config.Options, archive *txtar.Archive) string {
+		c, err := config.Load(path, opt)
 		if err != nil {
 			t.Fatal(err, problems(err))
 		}

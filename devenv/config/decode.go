@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -13,15 +14,19 @@ import (
 // decoder fills the types of types.go from a tree and notes every problem on the way: a wrong value leaves its field at zero
 // and decoding goes on.
 type decoder struct {
-	file     string
+	file     string // the first one, for what stands nowhere
 	dir      string // that paths are relative to
 	problems []Problem
 	at       map[string]Pos
 }
 
-func (d *decoder) fail(n *yaml.Node, path, suggestion, format string, args ...any) {
+func (d *decoder) fail(n *node, path, suggestion, format string, args ...any) {
+	d.failAt(n.Pos, path, suggestion, format, args...)
+}
+
+func (d *decoder) failAt(pos Pos, path, suggestion, format string, args ...any) {
 	d.problems = append(d.problems, Problem{
-		File: d.file, Line: max(n.Line, 1), Column: max(n.Column, 1),
+		File: cmp.Or(pos.File, d.file), Line: max(pos.Line, 1), Column: max(pos.Column, 1),
 		Path: path, Message: fmt.Sprintf(format, args...), Suggestion: suggestion,
 	})
 }
@@ -36,8 +41,8 @@ var (
 func isText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(textType) }
 
 // value decodes n into v. Null leaves v as it is, so that a key without a value is a key left out.
-func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, r rules) {
-	d.at[path] = Pos{d.file, n.Line, n.Column}
+func (d *decoder) value(n *node, v reflect.Value, path string, r rules) {
+	d.at[path] = n.Pos
 	if isNull(n) {
 		return
 	}
@@ -55,7 +60,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, r rules) {
 	}
 }
 
-func (d *decoder) kind(n *yaml.Node, v reflect.Value, path string, r rules) {
+func (d *decoder) kind(n *node, v reflect.Value, path string, r rules) {
 	switch v.Kind() {
 	case reflect.String:
 		if text, ok := d.text(n, path); ok && d.textRules(n, text, path, r) {
@@ -84,7 +89,7 @@ func (d *decoder) kind(n *yaml.Node, v reflect.Value, path string, r rules) {
 }
 
 // text is n as text; any other type is a problem.
-func (d *decoder) text(n *yaml.Node, path string) (string, bool) {
+func (d *decoder) text(n *node, path string) (string, bool) {
 	if n.Kind == yaml.ScalarNode {
 		switch n.Tag {
 		case "!!str", "!!timestamp":
@@ -98,7 +103,7 @@ func (d *decoder) text(n *yaml.Node, path string) (string, bool) {
 	return "", false
 }
 
-func (d *decoder) duration(n *yaml.Node, v reflect.Value, path string) {
+func (d *decoder) duration(n *node, v reflect.Value, path string) {
 	if n.Kind != yaml.ScalarNode {
 		d.fail(n, path, "", "%s must be a duration such as 90s or 2m, not %s", last(path), describe(n))
 		return
@@ -116,9 +121,9 @@ func (d *decoder) duration(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-func (d *decoder) number(n *yaml.Node, v reflect.Value, path string, r rules) {
+func (d *decoder) number(n *node, v reflect.Value, path string, r rules) {
 	var number int
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || n.Decode(&number) != nil {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || n.decode(&number) != nil {
 		d.fail(n, path, "", "%s must be a whole number, not %s", last(path), describe(n))
 		return
 	}
@@ -134,7 +139,7 @@ func (d *decoder) number(n *yaml.Node, v reflect.Value, path string, r rules) {
 }
 
 // anything decodes into the types of JSON: map[string]any, []any, string, bool, int, float64, nil.
-func (d *decoder) anything(n *yaml.Node, v reflect.Value, path string, r rules) {
+func (d *decoder) anything(n *node, v reflect.Value, path string, r rules) {
 	if r.has("scalar") && n.Kind != yaml.ScalarNode {
 		d.fail(n, path, "", "%s must be a single value, not %s", last(path), describe(n))
 		return
@@ -149,7 +154,7 @@ func (d *decoder) anything(n *yaml.Node, v reflect.Value, path string, r rules) 
 	}
 }
 
-func plainValue(n *yaml.Node) (any, error) {
+func plainValue(n *node) (any, error) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
@@ -177,19 +182,19 @@ func plainValue(n *yaml.Node) (any, error) {
 	case "!!str", "!!timestamp": // YAML would make a date of 2026-01-02, which JSON does not know
 		return n.Value, nil
 	case "!!int", "!!float", "!!bool", "!!null":
-		err := n.Decode(&value)
+		err := n.decode(&value)
 		return value, err
 	}
 	return nil, fmt.Errorf("values tagged %s have no meaning here", n.Tag)
 }
 
-func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
+func (d *decoder) structure(n *node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
 		d.fail(n, path, "", "%s must be a mapping with the keys %s, not %s", last(path), strings.Join(keys(v.Type()), ", "), describe(n))
 		return
 	}
 	if pos := v.FieldByName("Pos"); pos.IsValid() && pos.Type() == posType {
-		pos.Set(reflect.ValueOf(Pos{d.file, n.Line, n.Column}))
+		pos.Set(reflect.ValueOf(n.Pos))
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -201,13 +206,13 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 		at := join(path, key.Value)
 		d.value(value, v.FieldByIndex(field.Index), at, rulesOf(field))
 		if value.Kind != yaml.ScalarNode {
-			d.at[at] = Pos{d.file, key.Line, key.Column} // messages about the whole point at its name
+			d.at[at] = key.Pos // messages about the whole point at its name
 		}
 	}
 	d.structRules(n, v.Type(), path)
 }
 
-func (d *decoder) unknownKey(key *yaml.Node, path string, valid []string) {
+func (d *decoder) unknownKey(key *node, path string, valid []string) {
 	if guess := nearest(key.Value, valid); guess != "" {
 		d.fail(key, path, guess, "unknown key %q", key.Value)
 		return
@@ -215,7 +220,7 @@ func (d *decoder) unknownKey(key *yaml.Node, path string, valid []string) {
 	d.fail(key, path, "", "unknown key %q; the keys here are %s", key.Value, strings.Join(valid, ", "))
 }
 
-func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, r rules) {
+func (d *decoder) mapping(n *node, v reflect.Value, path string, r rules) {
 	if n.Kind != yaml.MappingNode {
 		d.fail(n, path, "", "%s must be a mapping, not %s", last(path), describe(n))
 		return
@@ -231,7 +236,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, r rules) {
 		element := reflect.New(v.Type().Elem()).Elem()
 		if element.Kind() == reflect.String {
 			// Arguments and labels are text, whatever they look like: 1.10 is not 1.1.
-			d.at[at] = Pos{d.file, value.Line, value.Column}
+			d.at[at] = value.Pos
 			if value.Kind != yaml.ScalarNode || isNull(value) {
 				d.fail(value, at, "", "%s must be text, not %s", key.Value, describe(value))
 				continue
@@ -245,7 +250,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, r rules) {
 }
 
 // keyed decodes a mapping from names to structs into a list that keeps the order of the file.
-func (d *decoder) keyed(n *yaml.Node, v reflect.Value, path string, r rules) {
+func (d *decoder) keyed(n *node, v reflect.Value, path string, r rules) {
 	if n.Kind != yaml.MappingNode {
 		d.fail(n, path, "", "%s must be a mapping from names to settings, not %s", last(path), describe(n))
 		return
@@ -262,10 +267,10 @@ func (d *decoder) keyed(n *yaml.Node, v reflect.Value, path string, r rules) {
 		}
 		d.textRules(key, key.Value, at, r)
 		if isNull(value) { // grades: with nothing in it is a service that lacks everything
-			value = &yaml.Node{Kind: yaml.MappingNode, Line: key.Line, Column: key.Column}
+			value = &node{Kind: yaml.MappingNode, Pos: key.Pos}
 		}
 		d.value(value, element, at, nil)
-		d.at[at] = Pos{d.file, key.Line, key.Column}
+		d.at[at] = key.Pos
 		if pos := element.FieldByName("Pos"); pos.IsValid() {
 			pos.Set(reflect.ValueOf(d.at[at]))
 		}
@@ -273,7 +278,7 @@ func (d *decoder) keyed(n *yaml.Node, v reflect.Value, path string, r rules) {
 	}
 }
 
-func (d *decoder) list(n *yaml.Node, v reflect.Value, path string, r rules) {
+func (d *decoder) list(n *node, v reflect.Value, path string, r rules) {
 	if n.Kind != yaml.SequenceNode {
 		suggestion := ""
 		if n.Kind == yaml.ScalarNode {

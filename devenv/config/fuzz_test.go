@@ -10,7 +10,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
-// FuzzLoad feeds any bytes as a devenv.yaml: it never panics, and every problem has a place in the file.
+// FuzzLoad feeds any bytes as a devenv.yaml, and as a file merged over it: it never panics, and every problem has a place in the file.
 func FuzzLoad(f *testing.F) {
 	for _, dir := range []string{"errors", "valid"} {
 		paths, err := filepath.Glob(filepath.Join("testdata", dir, "*.txtar"))
@@ -24,14 +24,19 @@ func FuzzLoad(f *testing.F) {
 			}
 			for _, one := range archive.Files {
 				if one.Name == FileName {
-					f.Add(one.Data, "ci")
+					f.Add(one.Data, []byte(nil), "ci")
+					f.Add([]byte("apiVersion: devenv/v1\nname: academy\n"), one.Data, "ci")
 				}
 			}
 		}
 	}
 	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, data []byte, profile string) {
-		c, err := read(data, filepath.Join(dir, FileName), Options{Profile: profile})
+	f.Fuzz(func(t *testing.T, data, over []byte, profile string) {
+		sources := []source{{name: FileName, data: data}}
+		if over != nil {
+			sources = append(sources, source{name: "over.yaml", data: over})
+		}
+		c, err := read(sources, dir, profile)
 		if err == nil {
 			if c.Name == "" || c.APIVersion == "" {
 				t.Fatalf("incomplete: %#v", c)

@@ -30,6 +30,8 @@ type Problem struct {
 	Path         string // of the value: services.grades.build.context, deploy[0].helm; empty for the whole file
 	Message      string // without position and suggestion
 	Suggestion   string // the nearest valid text, if one is near
+
+	absent bool // it is about something that is not written anywhere
 }
 
 // String is the problem on one line: file:line:col: message, did you mean "…"?
@@ -44,7 +46,7 @@ func (p Problem) text() string {
 	return fmt.Sprintf("%s, did you mean %q?", p.Message, p.Suggestion)
 }
 
-// Errors is everything that is wrong with a file, in the order of the file.
+// Errors is everything that is wrong with one or several files, in their order.
 type Errors []Problem
 
 // Error is the first problem and the number of the others; Fault lists them all.
@@ -65,6 +67,9 @@ func (e Errors) Fault() *fault.Error {
 	var lines []string
 	if len(e) > 1 {
 		what, next = fmt.Sprintf("the file has %d problems", len(e)), "Correct these lines and run the command again."
+		if slices.ContainsFunc(e, func(p Problem) bool { return p.File != first.File }) {
+			what = fmt.Sprintf("the files have %d problems", len(e))
+		}
 		for _, p := range e {
 			lines = append(lines, p.String())
 		}
@@ -79,12 +84,13 @@ func (e Errors) Fault() *fault.Error {
 	}
 }
 
-// inOrder sorts problems by position and drops repetitions, which profiles that share the base's mistakes make.
-func inOrder(problems []Problem) Errors {
+// inOrder sorts problems by position, the files in the order of their names in files, and drops repetitions, which profiles that
+// share the base's mistakes make.
+func inOrder(problems []Problem, files []string) Errors {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
 	})
 	return slices.CompactFunc(problems, func(a, b Problem) bool {
-		return a.Line == b.Line && a.Column == b.Column && a.Message == b.Message
+		return a.File == b.File && a.Line == b.Line && a.Column == b.Column && a.Message == b.Message
 	})
 }

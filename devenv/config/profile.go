@@ -12,14 +12,14 @@ import (
 type profile struct {
 	name string
 	pos  Pos
-	tree *yaml.Node
+	tree *node
 }
 
 // fixed are the keys that a profile cannot change, because they say what the file is.
 var fixed = []string{"apiVersion", "name", "profiles"}
 
 // takeProfiles reads the profiles of the file; their contents are checked after merging.
-func takeProfiles(file string, root *yaml.Node) ([]profile, []Problem) {
+func takeProfiles(file string, root *node) ([]profile, []Problem) {
 	d := &decoder{file: file}
 	_, node := get(root, "profiles")
 	if node == nil || isNull(node) {
@@ -34,7 +34,7 @@ func takeProfiles(file string, root *yaml.Node) ([]profile, []Problem) {
 		key, tree := node.Content[i], node.Content[i+1]
 		at := join("profiles", key.Value)
 		d.textRules(key, key.Value, at, rules{"label"})
-		p := profile{name: key.Value, pos: Pos{file, key.Line, key.Column}}
+		p := profile{name: key.Value, pos: key.Pos}
 		switch {
 		case isNull(tree):
 		case tree.Kind != yaml.MappingNode:
@@ -53,14 +53,14 @@ func takeProfiles(file string, root *yaml.Node) ([]profile, []Problem) {
 	return profiles, d.problems
 }
 
-func unknownProfile(file string, root *yaml.Node, profiles []profile, name string) Problem {
+func unknownProfile(root *node, profiles []profile, name string) Problem {
 	names := make([]string, len(profiles))
 	for i, p := range profiles {
 		names[i] = p.name
 	}
-	problem := Problem{File: file, Line: max(root.Line, 1), Column: max(root.Column, 1), Path: "profiles"}
+	problem := Problem{File: root.File, Line: root.Line, Column: root.Column, Path: "profiles", absent: true}
 	if k, _ := get(root, "profiles"); k != nil {
-		problem.Line, problem.Column = k.Line, k.Column
+		problem.File, problem.Line, problem.Column = k.File, k.Line, k.Column
 	}
 	problem.Suggestion = nearest(name, names)
 	slices.Sort(names)

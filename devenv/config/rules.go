@@ -59,7 +59,7 @@ var (
 var signals = []string{"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH", "CONT", "KILL"}
 
 // textRules checks a text and says whether it is good.
-func (d *decoder) textRules(n *yaml.Node, text, at string, r rules) bool {
+func (d *decoder) textRules(n *node, text, at string, r rules) bool {
 	before := len(d.problems)
 	if text == "" {
 		if r.has("required") || r.has("label") {
@@ -99,7 +99,7 @@ func (d *decoder) textRules(n *yaml.Node, text, at string, r rules) bool {
 	return len(d.problems) == before
 }
 
-func (d *decoder) labelRule(n *yaml.Node, text, at string, r rules) {
+func (d *decoder) labelRule(n *node, text, at string, r rules) {
 	longest := 63
 	if limit, ok := r.number("maxlen"); ok {
 		longest = limit
@@ -117,7 +117,7 @@ func (d *decoder) labelRule(n *yaml.Node, text, at string, r rules) {
 }
 
 // exists checks that a path is there; if not, it looks for a near name in its directory.
-func (d *decoder) exists(n *yaml.Node, text, at string) (os.FileInfo, bool) {
+func (d *decoder) exists(n *node, text, at string) (os.FileInfo, bool) {
 	full := resolve(d.dir, text)
 	info, err := os.Stat(full)
 	if err == nil {
@@ -157,7 +157,7 @@ func resolve(dir, text string) string {
 }
 
 // structRules checks what a mapping as a whole must have.
-func (d *decoder) structRules(n *yaml.Node, t reflect.Type, at string) {
+func (d *decoder) structRules(n *node, t reflect.Type, at string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		r := rulesOf(f)
@@ -166,28 +166,34 @@ func (d *decoder) structRules(n *yaml.Node, t reflect.Type, at string) {
 			if k == nil {
 				k = n
 			}
-			d.fail(k, join(at, name), "", "%s lacks %s", orFile(at), name)
+			d.lacks(k, join(at, name), "%s lacks %s", orFile(at), name)
 		}
 		if names := r.choices("exactlyone"); names != nil {
 			if there := present(n, names); len(there) == 0 {
-				d.fail(n, at, "", "%s needs one of %s", orFile(at), strings.Join(names, ", "))
+				d.lacks(n, at, "%s needs one of %s", orFile(at), strings.Join(names, ", "))
 			} else if len(there) > 1 {
 				k, _ := get(n, there[1])
 				d.fail(k, at, "", "%s has %s; only one of %s can be used", orFile(at), strings.Join(there, " and "), strings.Join(names, ", "))
 			}
 		}
 		if names := r.choices("atleastone"); names != nil && len(present(n, names)) == 0 {
-			d.fail(n, at, "", "%s needs at least one of %s", orFile(at), strings.Join(names, ", "))
+			d.lacks(n, at, "%s needs at least one of %s", orFile(at), strings.Join(names, ", "))
 		}
 	}
 }
 
-func given(n *yaml.Node, key string) bool {
+// lacks is fail for something that should be there and is not.
+func (d *decoder) lacks(n *node, path, format string, args ...any) {
+	d.fail(n, path, "", format, args...)
+	d.problems[len(d.problems)-1].absent = true
+}
+
+func given(n *node, key string) bool {
 	_, v := get(n, key)
 	return v != nil && !isNull(v)
 }
 
-func present(n *yaml.Node, keys []string) []string {
+func present(n *node, keys []string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !given(n, k) })
 }
 
@@ -198,10 +204,10 @@ func orFile(at string) string {
 	return at
 }
 
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+func isNull(n *node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 // describe is what a wrong value is, for a message.
-func describe(n *yaml.Node) string {
+func describe(n *node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
 		return "a mapping"

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -16,14 +17,29 @@ import (
 // maxNodes bounds what aliases may blow a file up to.
 const maxNodes = 50_000
 
+// node is a value of a file, or of several files merged: a YAML node without aliases that knows where its text stands.
+type node struct {
+	Pos
+	Kind    yaml.Kind // of a mapping, a sequence or a scalar
+	Tag     string    // short: !!str
+	Value   string    // of a scalar
+	Style   yaml.Style
+	Content []*node // of a mapping: keys and values in turn
+}
+
+// decode reads a scalar as YAML does.
+func (n *node) decode(into any) error {
+	return (&yaml.Node{Kind: n.Kind, Tag: n.Tag, Value: n.Value, Style: n.Style}).Decode(into)
+}
+
 // parse reads one YAML document into a tree without aliases and merge keys, in which every mapping has scalar keys, each once.
 // The nodes keep the positions at which their text stands. The tree is nil if the text is no YAML.
-func parse(file string, data []byte) (*yaml.Node, []Problem) {
+func parse(file string, data []byte) (*node, []Problem) {
 	at := func(line, column int, format string, args ...any) []Problem {
 		return []Problem{{File: file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}}
 	}
-	if line, column, ok := invalidText(data); !ok {
-		return nil, at(line, column, "the file is not UTF-8 text")
+	if line, column, what := invalidText(data); what != "" {
+		return nil, at(line, column, "the file %s", what)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
@@ -32,6 +48,9 @@ func parse(file string, data []byte) (*yaml.Node, []Problem) {
 		return nil, at(1, 1, "the file is empty")
 	case err != nil:
 		line, message := syntax(err)
+		if column := tab(data, line); column > 0 {
+			return nil, at(line, column, "a tab cannot indent in YAML; use spaces")
+		}
 		return nil, at(line, 1, "%s", message)
 	}
 	var second yaml.Node
@@ -49,19 +68,36 @@ func parse(file string, data []byte) (*yaml.Node, []Problem) {
 	return p.plain(document.Content[0]), p.problems
 }
 
-func invalidText(data []byte) (line, column int, ok bool) {
+// invalidText finds the first character that YAML does not allow anywhere. What is wrong with it is empty if there is none.
+func invalidText(data []byte) (line, column int, what string) {
 	line, column = 1, 1
-	for len(data) > 0 {
-		r, size := utf8.DecodeRune(data)
-		if r == utf8.RuneError && size == 1 {
-			return line, column, false
+	rest := bytes.TrimPrefix(data, []byte("\ufeff"))
+	for len(rest) > 0 {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return line, column, "is not UTF-8 text"
+		case r == '\n' || r == '\r' || r == '\t' || r == '\u0085':
+		case unicode.IsControl(r) || r == '\ufeff' || r == '\ufffe' || r == '\uffff':
+			return line, column, fmt.Sprintf("holds a character that YAML does not allow, %U", r)
 		}
 		if column++; r == '\n' {
 			line, column = line+1, 1
 		}
-		data = data[size:]
+		rest = rest[size:]
 	}
-	return 0, 0, true
+	return 0, 0, ""
+}
+
+// tab is the column of a tab in the indentation of a line, 0 if there is none.
+func tab(data []byte, line int) int {
+	lines := bytes.SplitN(data, []byte("\n"), line+1)
+	if line > len(lines) {
+		return 0
+	}
+	text := lines[line-1]
+	indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+	return bytes.IndexByte(indent, '\t') + 1
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
@@ -87,26 +123,29 @@ type plainer struct {
 	problems []Problem
 }
 
-func (p *plainer) fail(n *yaml.Node, format string, args ...any) {
-	p.problems = append(p.problems, Problem{File: p.file, Line: max(n.Line, 1), Column: max(n.Column, 1), Message: fmt.Sprintf(format, args...)})
+func (p *plainer) fail(at Pos, format string, args ...any) {
+	p.problems = append(p.problems, Problem{File: at.File, Line: at.Line, Column: at.Column, Message: fmt.Sprintf(format, args...)})
 }
 
-func null(at *yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: at.Line, Column: at.Column}
+// pos is where a node of the file stands.
+func (p *plainer) pos(n *yaml.Node) Pos { return Pos{p.file, max(n.Line, 1), max(n.Column, 1)} }
+
+func (p *plainer) null(n *yaml.Node) *node {
+	return &node{Kind: yaml.ScalarNode, Tag: "!!null", Pos: p.pos(n)}
 }
 
-func (p *plainer) plain(n *yaml.Node) *yaml.Node {
+func (p *plainer) plain(n *yaml.Node) *node {
 	if p.nodes++; p.nodes > maxNodes {
 		if p.nodes == maxNodes+1 {
-			p.fail(n, "the file's aliases expand to more than %d values", maxNodes)
+			p.fail(p.pos(n), "the file's aliases expand to more than %d values", maxNodes)
 		}
-		return null(n)
+		return p.null(n)
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
 		if p.open[n.Alias] {
-			p.fail(n, "the anchor %q holds itself", n.Value)
-			return null(n)
+			p.fail(p.pos(n), "the anchor %q holds itself", n.Value)
+			return p.null(n)
 		}
 		p.open[n.Alias] = true
 		defer delete(p.open, n.Alias)
@@ -114,49 +153,49 @@ func (p *plainer) plain(n *yaml.Node) *yaml.Node {
 	case yaml.MappingNode:
 		return p.mapping(n)
 	case yaml.SequenceNode:
-		list := &yaml.Node{Kind: yaml.SequenceNode, Tag: n.Tag, Line: n.Line, Column: n.Column}
+		list := &node{Kind: yaml.SequenceNode, Tag: n.Tag, Pos: p.pos(n)}
 		for _, item := range n.Content {
 			list.Content = append(list.Content, p.plain(item))
 		}
 		return list
 	case yaml.ScalarNode:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: n.ShortTag(), Value: n.Value, Style: n.Style, Line: n.Line, Column: n.Column}
+		return &node{Kind: yaml.ScalarNode, Tag: n.ShortTag(), Value: n.Value, Style: n.Style, Pos: p.pos(n)}
 	}
-	return null(n)
+	return p.null(n)
 }
 
-func (p *plainer) mapping(n *yaml.Node) *yaml.Node {
-	result := &yaml.Node{Kind: yaml.MappingNode, Tag: n.Tag, Line: n.Line, Column: n.Column}
-	first := map[string]*yaml.Node{}
+func (p *plainer) mapping(n *yaml.Node) *node {
+	result := &node{Kind: yaml.MappingNode, Tag: n.Tag, Pos: p.pos(n)}
+	first := map[string]*node{}
 	var merged []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		if key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" {
+		written := n.Content[i]
+		if written.Kind == yaml.ScalarNode && written.ShortTag() == "!!merge" {
 			merged = append(merged, n.Content[i+1])
 			continue
 		}
-		key = p.plain(key)
+		key := p.plain(written)
 		if key.Kind != yaml.ScalarNode {
-			p.fail(key, "a key must be plain text")
+			p.fail(key.Pos, "a key must be plain text")
 			continue
 		}
 		// The position of a key written by alias is where it is used.
-		key.Line, key.Column = n.Content[i].Line, n.Content[i].Column
+		key.Pos = p.pos(written)
 		if earlier := first[key.Value]; earlier != nil {
-			p.fail(key, "duplicate key %q, first on line %d", key.Value, earlier.Line)
+			p.fail(key.Pos, "duplicate key %q, first on line %d", key.Value, earlier.Line)
 			continue
 		}
 		first[key.Value] = key
 		result.Content = append(result.Content, key, p.plain(n.Content[i+1]))
 	}
 	for _, m := range merged {
-		p.mergeKey(result, first, p.plain(m), m)
+		p.mergeKey(result, first, p.plain(m), p.pos(m))
 	}
 	return result
 }
 
 // mergeKey adds what << names: keys that the mapping does not have itself.
-func (p *plainer) mergeKey(result *yaml.Node, have map[string]*yaml.Node, from, written *yaml.Node) {
+func (p *plainer) mergeKey(result *node, have map[string]*node, from *node, written Pos) {
 	switch from.Kind {
 	case yaml.SequenceNode:
 		for _, one := range from.Content {
@@ -180,7 +219,7 @@ func (p *plainer) mergeKey(result *yaml.Node, have map[string]*yaml.Node, from, 
 }
 
 // get is the value of a key in a mapping, nil if it has none.
-func get(mapping *yaml.Node, key string) (k, v *yaml.Node) {
+func get(mapping *node, key string) (k, v *node) {
 	if mapping == nil || mapping.Kind != yaml.MappingNode {
 		return nil, nil
 	}
@@ -193,7 +232,7 @@ func get(mapping *yaml.Node, key string) (k, v *yaml.Node) {
 }
 
 // without is mapping without a key.
-func without(mapping *yaml.Node, key string) *yaml.Node {
+func without(mapping *node, key string) *node {
 	if mapping.Kind != yaml.MappingNode {
 		return mapping
 	}
@@ -209,7 +248,7 @@ func without(mapping *yaml.Node, key string) *yaml.Node {
 
 // merge lays over on base: mappings merge key by key, and everything else in over replaces. Positions stay those of the text that
 // a value comes from. Keys keep base's order; new ones follow.
-func merge(base, over *yaml.Node) *yaml.Node {
+func merge(base, over *node) *node {
 	if base == nil || base.Kind != yaml.MappingNode || over.Kind != yaml.MappingNode {
 		return over
 	}

@@ -39,9 +39,9 @@ type Config struct {
 	// mappings merge key by key, scalars and lists replace, null goes back to the default.
 	Profiles []Profile `yaml:"profiles" check:"label"`
 
-	// Dir is the absolute directory of the file; every path in it is relative to it.
+	// Dir is the absolute directory of the file, of the first of several; every path in them is relative to it.
 	Dir string `yaml:"-"`
-	// File is the file's name as messages show it: devenv.yaml.
+	// File is the name of the file, of the first of several, as messages show it: devenv.yaml.
 	File string `yaml:"-"`
 
 	at map[string]Pos // where each value stands, by its path
