@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,5 +133,7 @@ func (e *Engine) Close() error { return e.api.Close() }
 func (e *Engine) Platform() string { return e.platform }
 
 // Environ is what to add to the environment of a docker command (and of tools that call it), as NAME=value, so that it talks to
-// this engine, whatever the current context becomes meanwhile.
-func (e *Engine) Environ() []string { return e.endpoint.environ }
+// this engine, whatever the current context becomes meanwhile, and runs containers of the engine's own platform, as devenv builds for it.
+func (e *Engine) Environ() []string {
+	return append(slices.Clone(e.endpoint.environ), "DOCKER_DEFAULT_PLATFORM=")
+}

@@ -60,6 +60,9 @@ func fromEnvironment(getenv func(string) string, host, dir string) (endpoint, er
 		at = endpoint{host: client.DefaultDockerHost, environ: []string{"DOCKER_HOST=", "DOCKER_CONTEXT=default"}}
 	}
 	if verify := getenv("DOCKER_TLS_VERIFY"); verify != "" || getenv("DOCKER_TLS") != "" {
+		if host == "" {
+			at.host, at.origin = defaultTLSHost, fromTLS
+		}
 		certs := getenv("DOCKER_CERT_PATH")
 		if certs == "" {
 			certs = dir
@@ -74,6 +77,12 @@ func fromEnvironment(getenv func(string) string, host, dir string) (endpoint, er
 	}
 	return at, nil
 }
+
+// defaultTLSHost is where the docker command expects an engine if it is told to use TLS and not where.
+const defaultTLSHost = "tcp://localhost:2376"
+
+// fromTLS is the origin of that.
+const fromTLS = "DOCKER_TLS_VERIFY or DOCKER_TLS"
 
 // fromContext reads a context from the docker command's store: contexts/meta/<SHA-256 of the name>/meta.json, its
 // certificates in contexts/tls/<SHA-256>/docker.
@@ -192,6 +201,8 @@ func (at endpoint) unreachable(err error) error {
 		f.Next = `Join the group that may (` + "`sudo usermod -aG docker \"$USER\"`" + `) and log in again, or use rootless Docker.`
 	case at.origin == "DOCKER_HOST":
 		f.Next = "DOCKER_HOST names this engine: start it, or unset DOCKER_HOST to use the current Docker context."
+	case at.origin == fromTLS:
+		f.Next = "It is where docker looks if " + fromTLS + " is set and DOCKER_HOST is not: set DOCKER_HOST as well, or unset them."
 	case at.origin != "":
 		f.Next = "Start the engine of " + at.origin + ", or choose another with `docker context use`."
 	default:

@@ -77,6 +77,10 @@ func TestFindEndpoint(t *testing.T) {
 			current: "colima", env: map[string]string{"DOCKER_CONTEXT": "far", "DOCKER_HOST": "tcp://10.0.0.1:2375"},
 			host: "tcp://10.0.0.1:2375", origin: "DOCKER_HOST", environ: []string{"DOCKER_HOST=tcp://10.0.0.1:2375", "DOCKER_CONTEXT="},
 		},
+		"TLS and nothing else": {
+			env:  map[string]string{"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "testdata/tool"},
+			host: "tcp://localhost:2376", origin: "DOCKER_TLS_VERIFY or DOCKER_TLS", environ: []string{"DOCKER_HOST=", "DOCKER_CONTEXT=default"},
+		},
 		"a context that does not exist": {current: "colimo", err: "broken, cluster"},
 		"a context that is not valid":   {current: "broken", err: "not valid"},
 		"a context without an engine":   {current: "cluster", err: "names no engine"},

@@ -75,7 +75,7 @@ func TestOpen(t *testing.T) {
 	if e.Platform() != "linux/amd64" || e.api.ClientVersion() != "1.41" {
 		t.Errorf("platform %s, API %s", e.Platform(), e.api.ClientVersion())
 	}
-	if got := strings.Join(e.Environ(), " "); got != "DOCKER_HOST="+e.endpoint.host+" DOCKER_CONTEXT=" {
+	if got := strings.Join(e.Environ(), " "); got != "DOCKER_HOST="+e.endpoint.host+" DOCKER_CONTEXT= DOCKER_DEFAULT_PLATFORM=" {
 		t.Errorf("environ %s", got)
 	}
 
