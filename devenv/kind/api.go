@@ -105,13 +105,21 @@ func (s restServer) get(ctx context.Context, path string, into any) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s: %s", path, resp.Status, lastLine(string(body)))
+		return &statusError{code: resp.StatusCode, text: fmt.Sprintf("GET %s: %s: %s", path, resp.Status, lastLine(string(body)))}
 	}
 	if into == nil {
 		return nil
 	}
 	return json.Unmarshal(body, into)
 }
+
+// statusError is an answer that is not the one that was asked for.
+type statusError struct {
+	code int // of HTTP
+	text string
+}
+
+func (e *statusError) Error() string { return e.text }
 
 func (s restServer) answers(ctx context.Context) error { return s.get(ctx, "/readyz", nil) }
 

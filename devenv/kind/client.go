@@ -16,7 +16,7 @@ import (
 
 // client is the docker client program, the one that kind calls too.
 type client struct {
-	environ []string // beside this process's environment
+	environ []string // over this process's environment: see pinned
 }
 
 // afterExit bounds the wait for a docker command's pipes once it has exited, or has been killed because its context ended.

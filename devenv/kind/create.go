@@ -2,6 +2,7 @@ package kind
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -90,6 +91,11 @@ func (k *Clusters) build(ctx context.Context, c plan.Cluster, l *loaded, config 
 	if err := k.writeState(k.intentFile(), intent{Name: k.Name, StartedAt: time.Now()}); err != nil {
 		return err
 	}
+	// Pulling an image takes minutes, in which somebody else may have made a cluster of this name. What is undone from here on is what this
+	// run made.
+	if err := k.stillFree(ctx); err != nil {
+		return errors.Join(err, k.removeState(k.intentFile()))
+	}
 	defer func() {
 		if err != nil {
 			err = k.unmake(ctx, err, r)
@@ -136,6 +142,15 @@ func (k *Clusters) build(ctx context.Context, c plan.Cluster, l *loaded, config 
 		return err
 	}
 	return k.removeState(k.intentFile())
+}
+
+// stillFree refuses a name that somebody else has taken since clear looked.
+func (k *Clusters) stillFree(ctx context.Context) error {
+	all, err := k.containers(ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return k.refused("its container " + all[0].Name + " was created by somebody else while devenv was about to")
 }
 
 // remember is what an identity keeps of containers.

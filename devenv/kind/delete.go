@@ -50,8 +50,8 @@ func (k *Clusters) deletable(ctx context.Context) ([]container, error) {
 	}
 	for _, c := range all {
 		if !identity.has(c.ID) {
-			return nil, k.refused("its container " + c.Name + " is not the one that devenv created")
+			return nil, k.stranger(identity, c, all)
 		}
 	}
-	return all, nil
+	return all, k.contradicted(ctx, identity, all)
 }

@@ -26,13 +26,17 @@ func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 	if len(nodes) == 0 {
 		return "", nil
 	}
+	ids, err := k.nodeIDs(nodes)
+	if err != nil {
+		return "", err
+	}
 	r(fmt.Sprintf("sending %s to %s", i.Short(), count(len(nodes), "node")))
 	// An image is imported with all its platforms, as it is in the engine. An engine with a containerd store exports an index that
 	// names platforms whose content it never had, and there only the node's own can be imported.
-	sent, failed := k.send(ctx, i, name, nodes, "--all-platforms")
+	sent, failed := k.send(ctx, i, name, nodes, ids, "--all-platforms")
 	if again := lackContent(failed); len(again) > 0 && ctx.Err() == nil {
 		r(fmt.Sprintf("sending %s again, for this platform only", i.Short()))
-		more, stillFailed := k.send(ctx, i, name, again)
+		more, stillFailed := k.send(ctx, i, name, again, ids)
 		sent += more
 		for _, node := range again {
 			delete(failed, node)
@@ -47,14 +51,16 @@ func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 	return fmt.Sprintf("sent %s to %s", size(sent), count(len(nodes), "node")), nil
 }
 
-// send exports the image once and imports it in all the nodes. It returns the number of bytes of the archive and the nodes that
-// failed.
-func (k *Clusters) send(ctx context.Context, i plan.Image, name string, nodes []string, flags ...string) (int64, map[string]error) {
+// send exports the image once and imports it in all the nodes, whose containers' IDs are in ids. It returns the number of bytes of the
+// archive and the nodes that failed.
+func (k *Clusters) send(
+	ctx context.Context, i plan.Image, name string, nodes []string, ids map[string]string, flags ...string,
+) (int64, map[string]error) {
 	args := append([]string{name}, flags...)
 	receivers := make([]receiver, len(nodes))
 	for n, node := range nodes {
 		receivers[n] = func(ctx context.Context, archive io.Reader) error {
-			out, err := k.docker.run(ctx, archive, command(node, scriptImport, args, true)...)
+			out, err := k.docker.run(ctx, archive, command(ids[node], scriptImport, args, true)...)
 			if err == nil && strings.TrimSpace(string(out)) != name {
 				err = fmt.Errorf("the node did not confirm the image, but said %q", lastLine(string(out)))
 			}

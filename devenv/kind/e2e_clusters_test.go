@@ -65,9 +65,8 @@ func TestRealThreeNodes(t *testing.T) {
 	}
 	t.Logf("status in %s", time.Since(begin).Round(time.Millisecond))
 	uid := must(t, "docker", "exec", r.Name+"-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "ns", "kube-system", "-o", "jsonpath={.metadata.uid}")
-	id, err := r.Verify(t.Context())
-	if err != nil || id.UID != uid || !strings.HasPrefix(id.Kubernetes, "v1.") {
-		t.Fatalf("%+v, %v; want UID %s", id, err, uid)
+	if id := s.Identity; id.UID != uid || !strings.HasPrefix(id.Kubernetes, "v1.") {
+		t.Fatalf("%+v; want UID %s", id, uid)
 	}
 	image := newImage(t, 1<<20)
 	if _, err := r.Deliver(t.Context(), image, s.Nodes, progress(t)); err != nil {
@@ -126,9 +125,6 @@ func TestRealThreeNodes(t *testing.T) {
 		if s := mustStatus(t, r.Clusters); s.Status != plan.Running {
 			t.Fatalf("%+v", s)
 		}
-		if _, err := r.Verify(t.Context()); err != nil {
-			t.Error(err)
-		}
 	})
 
 	t.Run("a lost kubeconfig is written anew", func(t *testing.T) {
@@ -139,9 +135,6 @@ func TestRealThreeNodes(t *testing.T) {
 		info, err := os.Stat(r.Kubeconfig())
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%v, %v", info, err)
-		}
-		if _, err := r.Verify(t.Context()); err != nil {
-			t.Error(err)
 		}
 	})
 

@@ -30,8 +30,19 @@ func (k *Clusters) broken(why string, err error) error {
 func (k *Clusters) refused(why string) error {
 	return &fault.Error{
 		Kind: fault.Refused,
-		What: fmt.Sprintf("a kind cluster named %s exists that devenv did not create here: %s", k.Name, why),
+		What: fmt.Sprintf("the cluster %s is not one that devenv created here: %s", k.Name, why),
 		Next: "If nobody needs it, delete it with `kind delete cluster --name " + k.Name + "`; otherwise give this environment another name (`name` in devenv.yaml, or --env).",
+	}
+}
+
+// misled is a file of the state directory that leads to another cluster than the one that devenv created.
+func (k *Clusters) misled(why, file string) error {
+	return &fault.Error{
+		Kind:  fault.Refused,
+		What:  "what is stored about the cluster " + k.Name + " is not what devenv stored there",
+		Where: file,
+		Err:   errors.New(why),
+		Next:  "Remove the file, or put the right one back. devenv writes a lost kubeconfig anew; a cluster without its cluster.json has to be deleted by hand (`kind delete cluster --name " + k.Name + "`).",
 	}
 }
 

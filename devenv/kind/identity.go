@@ -70,15 +70,19 @@ func (i *intent) explains(c container) bool {
 func (k *Clusters) identityFile() string { return filepath.Join(k.StateDir, "cluster.json") }
 func (k *Clusters) intentFile() string   { return filepath.Join(k.StateDir, "cluster.intent.json") }
 
-// Identity reads the stored identity; nil where devenv has no cluster. It does not look at the cluster: Status and Verify do.
+// Identity reads the stored identity; nil where devenv has no cluster. It does not look at the cluster: Status does. One that is
+// about another cluster, copied from another environment for instance, is a fault.Refused.
 func (k *Clusters) Identity() (*Identity, error) {
 	var i Identity
 	ok, err := readState(k.identityFile(), &i)
 	if err != nil || !ok {
 		return nil, err
 	}
-	if i.Version != 1 || i.Name != k.Name || len(i.Containers) == 0 {
+	if i.Version != 1 || len(i.Containers) == 0 || i.UID == "" {
 		return nil, unreadable(k.identityFile(), fmt.Errorf("it describes cluster %q in format %d", i.Name, i.Version))
+	}
+	if i.Name != k.Name {
+		return nil, k.misled("the name does not match: "+k.identityFile()+" is about the cluster "+i.Name, k.identityFile())
 	}
 	return &i, nil
 }

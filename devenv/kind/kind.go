@@ -7,7 +7,7 @@
 // The cluster's identity (Identity) is stored in the state directory when it is complete: the IDs of its node
 // containers, the UID of its kube-system namespace, what it was made from. That record is what makes a cluster ours: one of the same
 // name that does not match it is never touched. Before anything is created or removed an intent is written beside the record, so
-// that whatever a crash leaves behind is known to be ours and is cleared away by the next Create.
+// that whatever a crash leaves behind is known to be ours and is cleared away by the next Create. proof.go says what has to match.
 //
 // kind's library creates the nodes. It has no context and runs the docker client in this process's environment, so Create
 // watches over it: see library.go. Everything else that concerns node containers goes through the docker client here.
@@ -17,6 +17,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
@@ -82,10 +83,11 @@ type patience struct {
 
 // New returns a Clusters. It does nothing yet and cannot fail.
 func New(o Options) *Clusters {
+	environ := slices.Concat(o.Engine.Environ(), pinned(filepath.Join(o.StateDir, "kubeconfig")))
 	return &Clusters{
 		Options:   o,
-		docker:    client{environ: o.Engine.Environ()},
-		provision: library{environ: o.Engine.Environ()}.create,
+		docker:    client{environ: environ},
+		provision: library{environ: environ}.create,
 		connect:   connect,
 		wait: patience{
 			poll:   100 * time.Millisecond,

@@ -10,14 +10,21 @@ import (
 )
 
 // api connects to the API server of a running cluster of ours. The engine may have given it another port since it was created, and
-// the kubeconfig may be lost: both are put right on the way.
+// the kubeconfig may be lost: both are put right on the way. A kubeconfig that leads to neither address was changed by somebody, and is a
+// fault.Refused.
 func (k *Clusters) api(ctx context.Context, identity *Identity, all []container) (apiServer, error) {
 	at := endpoint(all)
 	if at == "" {
 		return nil, k.broken("no port of this machine leads to its API server", nil)
 	}
 	server := "https://" + at
-	if known, err := kubeconfigServer(k.Kubeconfig()); err != nil || known != server {
+	known, err := kubeconfigServer(k.Kubeconfig())
+	if err == nil {
+		if err := k.leadsHere(identity, known, server); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil || known != server {
 		if err := k.writeKubeconfig(ctx, server, all); err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@ import (
 // library is kind's own code. It has three properties that the rest of the package works around: no context (Create removes the
 // containers under it to stop it), no output but a logger, and child processes that inherit this process's environment.
 type library struct {
-	environ []string // see Engine.Environ
+	environ []string // the engine's address, and what is pinned
 }
 
 // create is a provisioner. On failure it leaves the containers for the caller to look into and to remove.
@@ -32,7 +32,7 @@ func (l library) create(c *v1alpha4.Cluster, kubeconfig string, report engine.Re
 		cluster.CreateWithRetain(true))
 }
 
-// adopt puts the engine's address into this process's environment, the only way to tell kind's docker commands about it. It is the one
+// adopt puts environ into this process's environment, the only way to tell kind and its docker commands about it. It is the one
 // place where devenv changes its own environment, and it changes only what differs.
 func (l library) adopt() error {
 	for _, entry := range l.environ {
@@ -45,6 +45,17 @@ func (l library) adopt() error {
 		}
 	}
 	return nil
+}
+
+// pinned are the variables by which kind and the tools that it calls could be led to another cluster or kind of cluster, set to what devenv
+// means: its own kubeconfig, and nothing for the rest. Which engine is talked to is the Engine's to say.
+func pinned(kubeconfig string) []string {
+	return []string{
+		"KUBECONFIG=" + kubeconfig,
+		"KIND_CLUSTER_NAME=",
+		"KIND_EXPERIMENTAL_PROVIDER=",
+		"KIND_EXPERIMENTAL_DOCKER_NETWORK=",
+	}
 }
 
 // output is what the command printed that made kind fail; empty if it was none.

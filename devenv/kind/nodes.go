@@ -36,6 +36,13 @@ func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[st
 		}
 		names[i] = name
 	}
+	var ids map[string]string
+	if len(refs) > 0 {
+		var err error
+		if ids, err = k.nodeIDs(nodes); err != nil {
+			return nil, err
+		}
+	}
 	held := map[string]map[string]bool{}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
@@ -43,7 +50,7 @@ func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[st
 		group.Go(func() error {
 			found := map[string]bool{}
 			if len(refs) > 0 {
-				out, err := k.askNode(ctx, node, scriptHeld, names...)
+				out, err := k.askNode(ctx, ids[node], scriptHeld, names...)
 				if err != nil {
 					return k.nodeFault(ctx, "asking "+node+" for its images", node, err)
 				}
@@ -66,6 +73,26 @@ func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[st
 	return held, nil
 }
 
+// nodeIDs finds the containers of nodes, by name. They are spoken to by ID: a name may meanwhile belong to a node of somebody else.
+func (k *Clusters) nodeIDs(nodes []string) (map[string]string, error) {
+	identity, err := k.Identity()
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]string{}
+	if identity != nil {
+		for _, c := range identity.Containers {
+			ids[c.Name] = c.ID
+		}
+	}
+	for _, node := range nodes {
+		if ids[node] == "" {
+			return nil, k.refused("devenv created no node " + node)
+		}
+	}
+	return ids, nil
+}
+
 // canonical is a reference as containerd and the kubelet know it: docker.io/library/redis:7 for redis:7.
 func canonical(ref string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
@@ -77,11 +104,11 @@ func canonical(ref string) (string, error) {
 	return reference.TagNameOnly(named).String(), nil
 }
 
-// askNode runs one of the scripts in a node, which has to answer soon. A node that has only just started gets the time to start its container
-// runtime too.
-func (k *Clusters) askNode(ctx context.Context, node, script string, args ...string) ([]byte, error) {
+// askNode runs one of the scripts in a node's container, which has to answer soon. A node that has only just started gets the time to start its
+// container runtime too.
+func (k *Clusters) askNode(ctx context.Context, id, script string, args ...string) ([]byte, error) {
 	for began := time.Now(); ; {
-		out, err := k.askOnce(ctx, node, script, args...)
+		out, err := k.askOnce(ctx, id, script, args...)
 		if !said(err, noRuntime...) || time.Since(began) > k.wait.boot {
 			return out, err
 		}
@@ -96,23 +123,23 @@ func (k *Clusters) askNode(ctx context.Context, node, script string, args ...str
 // noRuntime is what ctr says, in lower case, while containerd does not listen yet.
 var noRuntime = []string{"cannot access socket", "containerd.sock: connect: connection refused"}
 
-func (k *Clusters) askOnce(ctx context.Context, node, script string, args ...string) ([]byte, error) {
+func (k *Clusters) askOnce(ctx context.Context, id, script string, args ...string) ([]byte, error) {
 	soon, cancel := context.WithTimeout(ctx, k.wait.node)
 	defer cancel()
-	out, err := k.docker.run(soon, nil, command(node, script, args, false)...)
+	out, err := k.docker.run(soon, nil, command(id, script, args, false)...)
 	if err != nil && soon.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("the node did not answer within %s", k.wait.node)
 	}
 	return out, err
 }
 
-// command is a docker command that runs a script in a node.
-func command(node, script string, args []string, stdin bool) []string {
+// command is a docker command that runs a script in a container.
+func command(id, script string, args []string, stdin bool) []string {
 	line := []string{"exec"}
 	if stdin {
 		line = append(line, "--interactive")
 	}
-	line = append(line, "--privileged", node, "/bin/sh", "-c", scriptLib+script, "sh")
+	line = append(line, "--privileged", id, "/bin/sh", "-c", scriptLib+script, "sh")
 	return append(line, args...)
 }
 

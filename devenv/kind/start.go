@@ -46,15 +46,8 @@ func (k *Clusters) Start(ctx context.Context, _ plan.Cluster, r engine.Report) e
 		return err
 	}
 	r("waiting for the API server")
-	if err := k.answers(ctx, api, all); err != nil {
+	if err := k.answers(ctx, api, identity, all); err != nil {
 		return k.movedAway(identity, all, err)
-	}
-	uid, err := api.uid(ctx)
-	if err != nil {
-		return k.engineFault(ctx, "reading the identity of "+k.Name, err)
-	}
-	if uid != identity.UID {
-		return k.refused("the cluster in its containers is another one than devenv created")
 	}
 	if err := k.await(ctx, api, expect(all, l), nodesPending, r); err != nil {
 		return k.movedAway(identity, all, err)
@@ -114,7 +107,7 @@ func (k *Clusters) movedAway(identity *Identity, all []container, err error) err
 			moved = moved || i >= 0 && identity.Containers[i].IP != c.IP
 		}
 	}
-	if planes < 2 || !moved || !isFault(err) {
+	if planes < 2 || !moved || fault.Of(err) != fault.Machine {
 		return err
 	}
 	return k.broken("the engine gave its control planes other addresses, by which they no longer find each other", err)

@@ -24,7 +24,8 @@ type State struct {
 // given time to. It writes nothing but the state directory: a kubeconfig that was lost, or that names a port the
 // cluster no longer has, is written anew.
 //
-// A broken cluster is a fault.Machine that says how to recreate it; one of this name that is not ours a fault.Refused.
+// A broken cluster is a fault.Machine that says how to recreate it. A cluster that is not the one that devenv created, by its containers, its
+// API endpoint or its UID, is a fault.Refused that says which of them it is; see proof.go.
 func (k *Clusters) Status(ctx context.Context) (State, error) {
 	all, identity, leftovers, err := k.look(ctx)
 	if err != nil {
@@ -51,7 +52,7 @@ func (k *Clusters) Status(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	if err := k.answers(ctx, api, all); err != nil {
+	if err := k.answers(ctx, api, identity, all); err != nil {
 		return State{}, err
 	}
 	return s, nil
@@ -95,7 +96,7 @@ func (k *Clusters) look(ctx context.Context) (all []container, identity *Identit
 func (k *Clusters) compare(identity *Identity, all []container) error {
 	for _, c := range all {
 		if !identity.has(c.ID) {
-			return k.refused("its container " + c.Name + " is not the one that devenv created")
+			return k.stranger(identity, c, all)
 		}
 	}
 	var missing []string
@@ -110,28 +111,8 @@ func (k *Clusters) compare(identity *Identity, all []container) error {
 	return nil
 }
 
-// Verify is the cheap proof that the cluster is the one that devenv created: same containers, same address, and a kubeconfig that leads
-// there. Whoever talks to the API server compares Identity.UID as well. A mismatch is a fault.Refused.
-func (k *Clusters) Verify(ctx context.Context) (*Identity, error) {
-	all, identity, _, err := k.look(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case identity == nil:
-		return nil, k.broken("it does not exist", nil)
-	}
-	server, err := kubeconfigServer(k.Kubeconfig())
-	if err != nil {
-		return nil, k.broken("its kubeconfig cannot be read", err)
-	}
-	if at := endpoint(all); at != "" && (server != "https://"+at || identity.Endpoint != server) {
-		return nil, k.refused(fmt.Sprintf("it answers at https://%s, but its kubeconfig says %s and devenv created it at %s", at, server, identity.Endpoint))
-	}
-	return identity, nil
-}
-
-// answers waits until the API server answers, for as long as one may hope that it will.
-func (k *Clusters) answers(ctx context.Context, api apiServer, all []container) error {
+// answers waits until the API server answers, for as long as one may hope that it will, and has shown that it is the cluster's own.
+func (k *Clusters) answers(ctx context.Context, api apiServer, identity *Identity, all []container) error {
 	limit := k.wait.answer
 	for _, c := range all {
 		// By the clock of this machine, which the engine's may differ from; both waits are generous.
@@ -143,10 +124,16 @@ func (k *Clusters) answers(ctx context.Context, api apiServer, all []container) 
 	for {
 		err := api.answers(ctx)
 		if err == nil {
+			err = k.recognize(ctx, api, identity)
+		}
+		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if refusal := k.notOurs(err); refusal != nil {
+			return refusal
 		}
 		if time.Now().After(deadline) {
 			return k.broken("its API server does not answer", err)

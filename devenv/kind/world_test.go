@@ -33,6 +33,8 @@ type world struct {
 	unwell     map[string]string // node → what every docker exec in it says
 	probe      string            // what the probing container prints
 	deaf       bool              // API servers do not answer
+	uids       map[string]string // cluster → UID
+	refusal    error             // of API servers, to tell their cluster's UID
 }
 
 // node is a container of the world.
@@ -48,6 +50,7 @@ func newWorld() *world {
 		images:   map[string]string{testImage: "sha256:1"},
 		registry: map[string]bool{},
 		unwell:   map[string]string{},
+		uids:     map[string]string{testName: "uid-1"},
 		probe:    "CapBnd:\t000001ffffffffff\ncgroup cgroup2fs\nkubernetes v1.36.3\n",
 	}
 }

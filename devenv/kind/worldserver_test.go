@@ -32,7 +32,12 @@ func (s worldServer) answers(context.Context) error {
 	return errors.New("connection refused")
 }
 
-func (s worldServer) uid(ctx context.Context) (string, error) { return "uid-1", s.answers(ctx) }
+func (s worldServer) uid(ctx context.Context) (string, error) {
+	if s.refusal != nil {
+		return "", s.refusal
+	}
+	return s.uids[testName], s.answers(ctx)
+}
 
 func (s worldServer) version(ctx context.Context) (string, error) { return "v1.36.3", s.answers(ctx) }
 
