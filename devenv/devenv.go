@@ -166,7 +166,7 @@ const objectTimeout = 5 * time.Minute
 
 // connect opens the environment's view of its cluster, which is in the given state.
 func (p *Project) connect(ctx context.Context, clusters *kind.Clusters, state kind.State) (*kube.Cluster, error) {
-	o := kube.Options{Kubeconfig: clusters.Kubeconfig(), Environment: p.name, NodeStarts: state.Started}
+	o := kube.Options{Kubeconfig: clusters.Kubeconfig(), UID: state.Identity.UID, Environment: p.name, NodeStarts: state.Started}
 	if p.options.Timeout > objectTimeout {
 		o.Timeout = p.options.Timeout
 	}

@@ -55,19 +55,3 @@ func (c *Cluster) Deployed(ctx context.Context) (map[string]bool, error) {
 	v, err := c.ledger.fresh(ctx)
 	return v.Sources, err
 }
-
-// UID identifies the cluster: it is that of its kube-system namespace, which lives exactly as long as the cluster does.
-func (c *Cluster) UID(ctx context.Context) (string, error) {
-	var uid string
-	err := persist(ctx, readPatience, func(ctx context.Context) error {
-		ns, err := c.core.Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
-		if err == nil {
-			uid = string(ns.UID)
-		}
-		return err
-	})
-	if err != nil {
-		return "", unanswered(err, "the cluster's identity could not be read")
-	}
-	return uid, nil
-}

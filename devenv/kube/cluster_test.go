@@ -32,7 +32,21 @@ func realOptions(t *testing.T) Options {
 		t.Skip("needs a real cluster: DEVENV_E2E=1 and DEVENV_E2E_KUBECONFIG=path")
 	}
 	name := "t" + time.Now().Format("150405") + "-" + string(rune('a'+numbered.Add(1)%26)) + string(rune('a'+numbered.Load()/26))
-	return Options{Kubeconfig: os.Getenv("DEVENV_E2E_KUBECONFIG"), Environment: name, Timeout: 2 * time.Minute}
+	return identified(t, Options{Kubeconfig: os.Getenv("DEVENV_E2E_KUBECONFIG"), Environment: name, Timeout: 2 * time.Minute})
+}
+
+// identified fills in the UID of the cluster that the kubeconfig leads to.
+func identified(t *testing.T, o Options) Options {
+	t.Helper()
+	c, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if o.UID, err = c.UID(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 func testImage() string {
@@ -106,6 +120,9 @@ func dump(ctx context.Context, c *Cluster, namespace string) string {
 
 func reopen(t *testing.T, o Options) *Cluster {
 	t.Helper()
+	if o.UID == "" {
+		o = identified(t, o)
+	}
 	c, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,9 @@ type Kept struct {
 // It goes on after an object that cannot be removed, and returns all such errors joined. A second call goes on where a first
 // one was interrupted.
 func (c *Cluster) DeleteAll(ctx context.Context, o DownOptions, r engine.Report) (deleted []plan.ID, kept []Kept, err error) {
+	if err := c.Verify(ctx); err != nil {
+		return nil, nil, err
+	}
 	v, err := c.ledger.fresh(ctx)
 	if err != nil {
 		return nil, nil, err

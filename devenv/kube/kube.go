@@ -14,7 +14,8 @@
 //     are functions of objects and a time (readiness, progress, hopeless), tested by tables; watching only feeds them.
 //
 // The package prints nothing and reads no configuration but the kubeconfig file that it is given: neither $KUBECONFIG nor the
-// user's own file can lead it to another cluster.
+// user's own file can lead it to another cluster. Should that file lead to another one all the same, nothing is changed there: the cluster has
+// to have the UID that Options name (identity.go).
 package kube
 
 import (
@@ -40,6 +41,8 @@ import (
 type Options struct {
 	// Kubeconfig is the path of the one kubeconfig file that is read.
 	Kubeconfig string
+	// UID is that of the cluster, as Cluster.UID reads it: nothing is changed in any other one. Empty: nothing is changed at all.
+	UID string
 	// Environment names the inventory, so that several environments in one cluster do not see each other's objects. It must
 	// be usable in an object's name.
 	Environment string
@@ -58,6 +61,7 @@ type Options struct {
 // Cluster is one environment's view of one cluster. Its methods are safe for concurrent use.
 type Cluster struct {
 	env     string
+	uid     string // that the cluster must have
 	manager string
 	timeout time.Duration
 	now     func() time.Time
@@ -69,6 +73,9 @@ type Cluster struct {
 	core    corev1.CoreV1Interface
 	apis    *apis
 	ledger  *ledger
+
+	verifying chan struct{} // held by whoever verifies; guards verified
+	verified  bool
 
 	// undrifted holds, by object, the field set of which a dry run has shown that it is no drift. In memory only: Observe
 	// writes nothing.
@@ -89,11 +96,17 @@ func Open(_ context.Context, o Options) (*Cluster, error) {
 		return nil, &fault.Error{Kind: fault.Machine, What: "the cluster's kubeconfig is not usable", Where: o.Kubeconfig, Err: err,
 			Next: "Delete the file and run devenv up: it writes it again for a cluster that it created."}
 	}
+	if config.Proxy == nil { // the kubeconfig names none
+		config.Proxy = http.ProxyURL(nil) // and those of the environment lead to where images come from
+	}
 	return open(config, o)
 }
 
 func open(config *rest.Config, o Options) (*Cluster, error) {
-	c := &Cluster{env: o.Environment, manager: o.FieldManager, timeout: o.Timeout, now: o.Now, starts: o.NodeStarts}
+	c := &Cluster{
+		env: o.Environment, uid: o.UID, manager: o.FieldManager, timeout: o.Timeout, now: o.Now, starts: o.NodeStarts,
+		verifying: make(chan struct{}, 1),
+	}
 	if c.manager == "" {
 		c.manager = "devenv"
 	}
@@ -108,6 +121,8 @@ func open(config *rest.Config, o Options) (*Cluster, error) {
 	config.UserAgent = "devenv"
 	config.QPS = -1 // the API server limits by itself, and fairly; a second limit here would only make us slow
 	config.WarningHandlerWithContext = warnings{}
+	// Outermost, so that what other packages wrapped around the transport sees what is sent.
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return guarded{next: next, verify: c.Verify} })
 	c.config = config
 
 	var err error

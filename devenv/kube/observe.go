@@ -97,7 +97,7 @@ func (c *Cluster) Observe(ctx context.Context, sources []plan.Source) (Observati
 	return o, g.Wait()
 }
 
-// readBoth reads the inventory, and meanwhile which kinds the server serves.
+// readBoth reads the inventory, and meanwhile which kinds the server serves and whether it is the right one.
 func (c *Cluster) readBoth(ctx context.Context) (inventory, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -112,6 +112,9 @@ func (c *Cluster) readBoth(ctx context.Context) (inventory, error) {
 		v, err = c.ledger.fresh(ctx)
 		return err
 	})
+	if c.uid != "" { // what is read of another cluster would lead to changes
+		g.Go(func() error { return c.Verify(ctx) })
+	}
 	return v, g.Wait()
 }
 

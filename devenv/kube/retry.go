@@ -123,6 +123,9 @@ func unanswered(err error, what string) error {
 	if errors.As(err, &known) {
 		return err
 	}
+	if refusal := elsewhere(err); refusal != nil {
+		return refusal
+	}
 	next := "See devenv status for the state of the cluster's nodes; devenv up starts a stopped cluster again."
 	if !away(err) && !errors.Is(err, context.DeadlineExceeded) {
 		next = "If the cluster cannot be repaired, devenv down --cluster removes it and devenv up makes a new one."

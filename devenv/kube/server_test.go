@@ -17,7 +17,8 @@ import (
 // server answers as an API server does, for the few requests of the tests that need to hold one by the hand: objects with
 // versions, a conflict for an outdated one, watches that the test feeds. What an object means it does not know.
 type server struct {
-	t *testing.T
+	t   *testing.T
+	url string
 
 	mu      sync.Mutex
 	version int
@@ -35,19 +36,31 @@ func serve(t *testing.T) (*server, *Cluster) {
 	s := &server{t: t, objects: map[string]map[string]any{}}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	config := &rest.Config{Host: h.URL, QPS: -1}
-	c, err := open(config, Options{Environment: "test"})
+	s.url = h.URL
+	s.put("/api/v1/namespaces/kube-system", map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "kube-system", "uid": serverUID},
+	})
+	return s, s.open(Options{Environment: "test", UID: serverUID})
+}
+
+const serverUID = "uid-of-the-server"
+
+// open opens the server.
+func (s *server) open(o Options) *Cluster {
+	s.t.Helper()
+	c, err := open(&rest.Config{Host: s.url, QPS: -1}, o)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	s.t.Cleanup(c.Close)
 	// In JSON, where Open's client writes protocol buffers.
+	config := rest.CopyConfig(c.config)
 	config.ContentType, config.AcceptContentTypes = "application/json", "application/json"
 	if c.core, err = corev1client.NewForConfig(config); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	c.ledger = newLedger(c.core, c.env, c.manager)
-	return s, c
+	return c
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
