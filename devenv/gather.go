@@ -3,11 +3,13 @@ package devenv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/devenv-run/devenv/devenv/config"
 	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/kind"
@@ -185,12 +187,30 @@ func (p *Project) renderInput(g *gathered, c render.Capabilities, deployed map[s
 		if d.Helm != nil {
 			s.Helm = &render.Helm{Chart: d.Helm.Chart, Values: d.Helm.Values, Set: d.Helm.Set}
 		}
+		if d.Local != nil {
+			s.Local = &render.Local{Values: d.Local.Values, Overlay: d.Local.Overlay, Reason: d.Local.Reason, Pos: d.Local.Pos.String()}
+		}
 		in.Sources = append(in.Sources, s)
 	}
+	in.Divergences = divergences(p.config)
 	for _, i := range g.images {
 		in.Services = append(in.Services, render.Service{Name: i.service.Name, Repository: i.service.Image, Ref: i.ref, Pos: i.service.Pos.String()})
 	}
 	return in, nil
+}
+
+// divergences are those of devenv.yaml as render takes them.
+func divergences(c *config.Config) []render.Divergence {
+	var all []render.Divergence
+	for i, d := range c.Divergences {
+		path := fmt.Sprintf("divergences[%d]", i)
+		all = append(all, render.Divergence{
+			Target: render.Target{Kind: d.Target.Kind, Name: d.Target.Name, Namespace: d.Target.Namespace, Labels: d.Target.Labels},
+			Patch:  d.Patch, Reason: d.Reason,
+			TargetPos: c.At(path + ".target").String(), PatchPos: c.At(path + ".patch").String(),
+		})
+	}
+	return all
 }
 
 // restrict leaves out what belongs to other services only: whatever runs nothing but their images, and then the images that nothing runs. A pod with

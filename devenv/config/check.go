@@ -218,18 +218,3 @@ func (d *decoder) manifests(pattern, at string) {
 		d.problem(at, d.neighbour(pattern), "manifests: no file matches %s", pattern)
 	}
 }
-
-// patch checks the form of a patch: a mapping, or JSON patch operations.
-func (d *decoder) patch(patch any, at string) {
-	switch patch := patch.(type) {
-	case nil, map[string]any:
-	case []any:
-		for i, item := range patch {
-			if op, ok := item.(map[string]any); !ok || op["op"] == nil || op["path"] == nil {
-				d.problem(fmt.Sprintf("%s[%d]", at, i), "", "patch: an operation of a JSON patch has op and path")
-			}
-		}
-	default:
-		d.problem(at, "", "patch must be a mapping or a list of JSON patch operations")
-	}
-}

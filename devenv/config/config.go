@@ -139,14 +139,6 @@ func (c *Config) Notices() []string {
 			note(path, path+" has")
 		}
 	}
-	for i, d := range c.Deploy {
-		if d.Local != nil {
-			note(fmt.Sprintf("deploy[%d].local", i), "what deploy "+d.Name+" has under local has")
-		}
-	}
-	if len(c.Divergences) > 0 {
-		note("divergences", "divergences have")
-	}
 	if len(c.Tests) > 0 {
 		note("tests", "tests have")
 	}

@@ -152,6 +152,7 @@ func (d *decoder) anything(n *node, v reflect.Value, path string, r rules) {
 	if value != nil {
 		v.Set(reflect.ValueOf(value))
 	}
+	d.places(n, path)
 }
 
 func plainValue(n *node) (any, error) {

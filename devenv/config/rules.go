@@ -55,6 +55,9 @@ var (
 	notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
+// word is two letters in a row, of any script.
+var word = regexp.MustCompile(`\p{L}\p{L}`)
+
 // signals are those that a process can be told something with.
 var signals = []string{"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH", "CONT", "KILL"}
 
@@ -85,6 +88,9 @@ func (d *decoder) textRules(n *node, text, at string, r rules) bool {
 	}
 	if name := strings.TrimPrefix(text, "SIG"); r.has("signal") && !slices.Contains(signals, name) {
 		d.fail(n, at, nearest(name, signals), "%s: there is no signal %q", last(at), text)
+	}
+	if r.has("words") && !word.MatchString(text) {
+		d.fail(n, at, "", "%s must say why in words, not %q", last(at), text)
 	}
 	if r.has("image") {
 		if _, err := reference.ParseNormalizedNamed(text); err != nil {

@@ -14,6 +14,7 @@ import "time"
 //	path                a file or directory that exists, relative to the file's directory
 //	abs                 an absolute path, in a container
 //	image, url, signal  an image reference, an http address, a signal's name
+//	words               text with a word in it
 //	scalar              anything but lists and mappings
 //	exactlyone=a|b      on a blank field: of these keys one is there; atleastone=a|b likewise
 //
@@ -169,12 +170,14 @@ type Helm struct {
 
 // Local is how a deploy source differs from production on this machine, and why.
 type Local struct {
-	// Values are further values files, applied after those of production.
+	_ struct{} `check:"atleastone=values|overlay"`
+
+	// Values are further values files, applied after those of production and after what it sets.
 	Values []string `yaml:"values" check:"path"`
 	// Overlay is a kustomization that is built instead of the one of production.
 	Overlay string `yaml:"overlay" check:"path"`
 	// Reason says why; it is shown wherever the difference is.
-	Reason string `yaml:"reason" check:"required"`
+	Reason string `yaml:"reason" check:"required words"`
 
 	Pos Pos `yaml:"-"`
 }
@@ -183,10 +186,10 @@ type Local struct {
 type Divergence struct {
 	// Target selects the objects to patch. A target that matches nothing is an error.
 	Target Target `yaml:"target" check:"required"`
-	// Patch is a strategic merge patch (a mapping) or a JSON patch (a list of operations).
+	// Patch is a strategic merge patch (a mapping; for custom kinds a JSON merge patch) or a JSON patch (a list of operations). One that changes nothing is an error.
 	Patch any `yaml:"patch" check:"required"`
 	// Reason says why; it is shown wherever the difference is.
-	Reason string `yaml:"reason" check:"required"`
+	Reason string `yaml:"reason" check:"required words"`
 
 	Pos Pos `yaml:"-"`
 }

@@ -17,6 +17,8 @@ type draft struct {
 	object map[string]any
 	id     plan.ID // complete after place
 	hook   *hook   // nil for an ordinary object
+	chart  bool    // its own annotations say whether it is a hook
+	added  bool    // by addNamespaces: no source declares it
 }
 
 // draft makes drafts of a document of source i: one, or one for each item of a list. It also remembers the kinds that
@@ -50,7 +52,7 @@ func (r *rendering) draft(i int, d doc) error {
 	if err := checkStrings(d.value); err != nil {
 		return config(d.origin, id.String(), err, "Put the value in quotes.")
 	}
-	r.drafts = append(r.drafts, &draft{source: i, origin: d.origin, object: d.value, id: id, hook: h})
+	r.drafts = append(r.drafts, &draft{source: i, origin: d.origin, object: d.value, id: id, hook: h, chart: d.chart})
 	r.define(d.value, id)
 	return nil
 }

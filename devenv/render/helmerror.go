@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/devenv-run/devenv/devenv/fault"
@@ -53,8 +54,12 @@ func valuesError(l *release, err error) error {
 		return config(l.paths(name+"/values.yaml"), "values of chart "+name, err, "")
 	}
 	_, complaints, _ := strings.Cut(err.Error(), "\n")
+	files := slices.Clone(l.source.Helm.Values)
+	if l.source.Local != nil {
+		files = append(files, l.source.Local.Values...)
+	}
 	f := config(l.paths(name+"/values.schema.json"), "values of source "+l.source.Name+" do not match the chart's schema", nil,
-		"Correct them in "+strings.Join(append(append([]string{}, l.source.Helm.Values...), l.paths(name+"/values.yaml")), " or ")+".")
+		"Correct them in "+strings.Join(append(files, l.paths(name+"/values.yaml")), " or ")+".")
 	f.Detail = strings.TrimSpace(complaints)
 	return f
 }

@@ -24,13 +24,17 @@ var kustomizeTurn sync.Mutex
 
 // kustomize renders an overlay as "kubectl kustomize" does with its default options.
 func (r *rendering) kustomize(s *Source) ([]doc, error) {
-	dir := join(r.in.Dir, s.Kustomize)
+	overlay := s.Kustomize
+	if s.Local != nil && s.Local.Overlay != "" {
+		overlay = s.Local.Overlay
+	}
+	dir := join(r.in.Dir, overlay)
 	file, ok := kustomizationIn(dir)
 	if !ok {
-		return nil, config(s.Pos, fmt.Sprintf("source %s has no kustomization in %s", s.Name, s.Kustomize), nil,
+		return nil, config(s.Pos, fmt.Sprintf("source %s has no kustomization in %s", s.Name, overlay), nil,
 			"Set kustomize to a folder with a kustomization.yaml, relative to the folder of devenv.yaml.")
 	}
-	origin := path.Join(filepath.ToSlash(s.Kustomize), file)
+	origin := path.Join(filepath.ToSlash(overlay), file)
 	local := &localFiles{FileSystem: filesys.MakeFsOnDisk(), names: r.projectPath}
 	resources, err := build(local, dir)
 	if err != nil {

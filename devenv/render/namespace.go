@@ -79,5 +79,6 @@ func namespaceOf(i int, s Source) *draft {
 		origin: origin,
 		object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
 		id:     plan.ID{Kind: "Namespace", Name: s.Namespace},
+		added:  true,
 	}
 }

@@ -8,8 +8,8 @@
 //
 // Every source passes through the same stages: a loader turns it into documents (helm.go, kustomize.go, manifest.go, on
 // top of document.go), documents become drafts with an identity and a namespace (draft.go, scope.go, namespace.go),
-// images are replaced in pod templates (pod.go, image.go), and the drafts are put into install order and sealed as
-// plan.Objects and plan.Hooks (seal.go, hook.go).
+// divergences patch them (diverge.go, patch.go), images are replaced in pod templates (pod.go, image.go), and the drafts are
+// put into install order and sealed as plan.Objects and plan.Hooks (seal.go, hook.go). InStages shows the result after each.
 //
 // What a cluster would answer is given as data: its version and its API list (Capabilities). Helm's lookup function finds
 // nothing, as in "helm template".
@@ -28,6 +28,7 @@ type Input struct {
 	Dir          string       // the project directory, absolute; paths in Sources are relative to it
 	Sources      []Source     // in the order in which they are deployed
 	Services     []Service    // whose images take the place of production's
+	Divergences  []Divergence // in the order in which they are applied
 	Capabilities Capabilities // of the cluster to render for
 
 	// Present says which of the given image references (as the resources write them) the local engine holds, so that
@@ -44,6 +45,7 @@ type Source struct {
 	Kustomize string   // directory of a kustomization
 	Manifests []string // files, directories or glob patterns (with ** for any depth), each sorted by path
 	Raw       []byte   // manifests in memory: an add-on of devenv itself
+	Local     *Local   // how it differs here; nil: not at all
 
 	// Upgrade says that this source was deployed before: charts see .Release.IsUpgrade instead of IsInstall.
 	Upgrade bool
@@ -58,6 +60,14 @@ type Helm struct {
 	// Set overrides single values after all files. Keys are paths as in "helm --set" (a.b, list[0], dots escaped by a
 	// backslash); values keep their type: strings, booleans, numbers, null (removes the chart's default), lists, maps.
 	Set map[string]any
+}
+
+// Local is how a source differs here from production. Values are for Helm, Overlay is for Kustomize.
+type Local struct {
+	Values  []string // values files that win over everything that the source says
+	Overlay string   // directory of the kustomization to build instead of the source's
+	Reason  string
+	Pos     string // where it is declared
 }
 
 // Service is a service whose image devenv builds.
@@ -98,6 +108,12 @@ type Result struct {
 // its schema in package variables.
 func Render(ctx context.Context, in Input) (*Result, error) {
 	r := &rendering{in: in, scopes: scopes{}}
+	return r.run(ctx, func() error { return nil })
+}
+
+// run carries out all stages; it calls stage when all objects are as declared, and after each divergence.
+func (r *rendering) run(ctx context.Context, stage func() error) (*Result, error) {
+	in := r.in
 	var failed []error
 	for i := range in.Sources {
 		if err := ctx.Err(); err != nil {
@@ -110,6 +126,12 @@ func Render(ctx context.Context, in Input) (*Result, error) {
 		return nil, err
 	}
 	if err := errors.Join(r.place(), r.addNamespaces(), r.refuseDuplicates()); err != nil {
+		return nil, err
+	}
+	if err := stage(); err != nil {
+		return nil, err
+	}
+	if err := r.diverge(stage); err != nil {
 		return nil, err
 	}
 	third, err := r.substitute(ctx)

@@ -14,24 +14,35 @@ import (
 	"helm.sh/helm/v4/pkg/strvals"
 )
 
-// values merges the values files of a source in their order, and then what it sets.
+// values merges the values files of a source in their order, then what it sets, then its local values files.
 func (r *rendering) values(s *Source) (map[string]any, error) {
-	merged := map[string]any{}
-	for _, file := range s.Helm.Values {
+	merged, err := r.mergeFiles(map[string]any{}, s.Helm.Values, s.Pos, "source "+s.Name)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Helm.Set)) { // sorted: a before a.b, so that the more exact path wins
+		if err := set(merged, key, s.Helm.Set[key]); err != nil {
+			return nil, config(s.Pos, fmt.Sprintf("value %q that source %s sets", key, s.Name), err, "Keys are paths as helm --set has them: a.b, list[0].")
+		}
+	}
+	if s.Local == nil {
+		return merged, nil
+	}
+	return r.mergeFiles(merged, s.Local.Values, s.Local.Pos, "local of source "+s.Name)
+}
+
+// mergeFiles merges values files over values; pos and whose are for errors.
+func (r *rendering) mergeFiles(merged map[string]any, files []string, pos, whose string) (map[string]any, error) {
+	for _, file := range files {
 		data, err := os.ReadFile(join(r.in.Dir, file))
 		if err != nil {
-			return nil, config(s.Pos, fmt.Sprintf("values file %s of source %s", file, s.Name), r.inProject(err), "Values files are relative to the folder of devenv.yaml.")
+			return nil, config(pos, fmt.Sprintf("values file %s of %s", file, whose), r.inProject(err), "Values files are relative to the folder of devenv.yaml.")
 		}
 		values, err := chartloader.LoadValues(bytes.NewReader(data))
 		if err != nil {
 			return nil, valuesFileError(file, data, err)
 		}
 		merged = chartloader.MergeMaps(merged, values)
-	}
-	for _, key := range slices.Sorted(maps.Keys(s.Helm.Set)) { // sorted: a before a.b, so that the more exact path wins
-		if err := set(merged, key, s.Helm.Set[key]); err != nil {
-			return nil, config(s.Pos, fmt.Sprintf("value %q that source %s sets", key, s.Name), err, "Keys are paths as helm --set has them: a.b, list[0].")
-		}
 	}
 	return merged, nil
 }
