@@ -24,6 +24,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/kind"
 	"github.com/devenv-run/devenv/devenv/kube"
+	"github.com/devenv-run/devenv/devenv/secret"
 	"github.com/devenv-run/devenv/devenv/view"
 )
 
@@ -60,6 +61,7 @@ type Project struct {
 	state   state
 	sink    event.Sink
 	log     *slog.Logger
+	secrets *secret.Redactor // takes what it learns while files are read and rendered out of all that is said
 
 	docker func() (*docker.Engine, error) // opens the engine once
 	closed []func() error
@@ -82,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Project{options: o, config: c, name: c.Name, sink: o.Sink}
+	p := &Project{options: o, config: c, name: c.Name, secrets: &secret.Redactor{}}
 	if o.Environment != "" {
 		p.name += "-" + o.Environment
 		if !environmentName.MatchString(o.Environment) || len(p.name) > maxName {
@@ -96,14 +98,15 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 		return nil, err
 	}
 	var logFile io.Closer
-	if p.log, logFile, err = p.state.log(o.Log); err != nil {
+	if p.log, logFile, err = p.state.log(o.Log, p.secrets); err != nil {
 		return nil, err
 	}
 	p.closed = append(p.closed, logFile.Close)
 	// The Helm, Kustomize and Kubernetes libraries write to the default logger; what they say belongs into the debug log.
 	slog.SetDefault(p.log)
 	klog.SetSlogLogger(p.log)
-	p.sink = view.Tee(o.Sink, view.Log(p.log))
+	p.sink = clean(p.secrets, view.Tee(o.Sink, view.Log(p.log)))
+	p.allowNames()
 	p.docker = sync.OnceValues(func() (*docker.Engine, error) {
 		e, err := docker.Open(ctx)
 		if err == nil {
@@ -112,15 +115,6 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 		return e, err
 	})
 	return p, nil
-}
-
-// Record writes how a command ended into the debug log.
-func (p *Project) Record(err error) {
-	if err != nil {
-		p.log.Error("failed", "error", err, "exitCode", fault.Of(err).ExitCode())
-	} else {
-		p.log.Info("done")
-	}
 }
 
 // Close releases what the project holds.

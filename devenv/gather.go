@@ -149,6 +149,10 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 	if err != nil {
 		return err
 	}
+	p.allowObjects(rendered.Sources)
+	if err := p.keyHashes(rendered.Sources); err != nil {
+		return err
+	}
 	for _, note := range rendered.Notes {
 		p.notice(note)
 	}
@@ -171,7 +175,7 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 
 // renderInput maps devenv.yaml to what render takes. Add-ons come first, as a source of their own.
 func (p *Project) renderInput(g *gathered, c render.Capabilities, deployed map[string]bool) (render.Input, error) {
-	in := render.Input{Dir: p.config.Dir, Capabilities: c}
+	in := render.Input{Dir: p.config.Dir, Capabilities: c, Secrets: p.secrets}
 	for _, name := range p.config.Cluster.Addons {
 		manifest, err := templates.Addon(name)
 		if err != nil {

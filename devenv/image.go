@@ -63,6 +63,7 @@ func (p *Project) images(ctx context.Context, e *docker.Engine) ([]image, error)
 }
 
 func (p *Project) image(ctx context.Context, s config.Service, platform string, cache *digest.Cache, bases *baseDigests) (image, error) {
+	p.learnBuildSecrets(s)
 	root, file := p.config.ContextDir(s), p.config.DockerfilePath(s)
 	path := p.relative(file)
 	text, err := os.ReadFile(file)
@@ -117,7 +118,7 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 	i.build = docker.Build{
 		Service: s.Name, Ref: i.ref,
 		Context: root, Ignore: ignore.Patterns, Dockerfile: text, DockerfileName: path,
-		Target: s.Build.Target, Args: s.Build.Args, Secrets: secrets, Platform: platform, Offline: p.options.Offline,
+		Target: s.Build.Target, Args: s.Build.Args, Secrets: secrets, Platform: platform, Offline: p.options.Offline, Hidden: p.secrets,
 		Labels: map[string]string{"run.devenv.service": s.Name, "run.devenv.inputs": inputs.Digest},
 	}
 	return i, nil

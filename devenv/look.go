@@ -21,14 +21,25 @@ import (
 
 // This file holds the commands that look and change nothing: Render, Status, Logs, Forward, Kubeconfig.
 
+// RenderOptions say how objects are shown.
+type RenderOptions struct {
+	ShowSecrets bool // the values of Secrets themselves, not their hashes
+}
+
 // Render emits the objects that Up would apply. Where a cluster runs, they are rendered for its version and APIs.
-func (p *Project) Render(ctx context.Context) error {
+func (p *Project) Render(ctx context.Context, o RenderOptions) error {
 	g, err := p.gather(ctx, nil)
 	if err != nil {
 		return stopped(ctx, err)
 	}
 	defer g.close()
-	text, err := render.YAML(g.desired.Sources)
+	sources := g.desired.Sources
+	if !o.ShowSecrets {
+		if sources, err = p.masked(sources); err != nil {
+			return err
+		}
+	}
+	text, err := render.YAML(sources)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // state is the directory of one environment: $XDG_STATE_HOME/devenv/<environment>, readable by the user only. It holds the
@@ -42,8 +43,8 @@ func (s state) path(name string) string { return filepath.Join(s.dir, name) }
 // maxLog is the size in bytes at which a debug log is put aside and a new one begun. One old log is kept.
 const maxLog = 10 << 20
 
-// log opens the debug log, which also goes to extra where that is not nil.
-func (s state) log(extra io.Writer) (*slog.Logger, io.Closer, error) {
+// log opens the debug log, which also goes to extra where that is not nil. What secrets knows is in neither.
+func (s state) log(extra io.Writer, secrets *secret.Redactor) (*slog.Logger, io.Closer, error) {
 	path := s.path("devenv.log")
 	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
 		if err := os.Rename(path, path+".1"); err != nil {
@@ -54,9 +55,9 @@ func (s state) log(extra io.Writer) (*slog.Logger, io.Closer, error) {
 	if err != nil {
 		return nil, nil, &fault.Error{Kind: fault.Machine, What: "debug log cannot be written", Err: err, Next: "Make the state directory writable."}
 	}
-	handler := slog.Handler(slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	handler := slog.Handler(slog.NewJSONHandler(secrets.Writer(f), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if extra != nil {
-		text := slog.NewTextHandler(extra, &slog.HandlerOptions{Level: slog.LevelDebug})
+		text := slog.NewTextHandler(secrets.Writer(extra), &slog.HandlerOptions{Level: slog.LevelDebug})
 		handler = slog.NewMultiHandler(handler, text)
 	}
 	return slog.New(handler).With("pid", os.Getpid()), f, nil

@@ -182,9 +182,7 @@ func (r *runner) inProject(do func(*invocation, *devenv.Project) (devenv.Outcome
 			return devenv.Outcome{}, err
 		}
 		defer func() { _ = p.Close() }() // what it holds was only read
-		outcome, err := do(i, p)
-		p.Record(err)
-		return outcome, err
+		return p.Conclude(do(i, p))
 	})
 }
 

@@ -28,10 +28,12 @@ func (r *runner) commands() []*cli.Command {
 			}),
 		},
 		{
-			Name:  "render",
-			Usage: "print the objects that `up` would apply, as YAML",
+			Name:        "render",
+			Usage:       "print the objects that `up` would apply, as YAML",
+			Description: "The values of Secrets are shown as hashes such as secret:1a2b3c4d: equal values have equal hashes in this environment.",
+			Flags:       []cli.Flag{&cli.BoolFlag{Name: "show-secrets", Usage: "print the values of Secrets themselves"}},
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
-				return devenv.Outcome{}, p.Render(i.ctx)
+				return devenv.Outcome{}, p.Render(i.ctx, devenv.RenderOptions{ShowSecrets: i.Bool("show-secrets")})
 			}),
 		},
 		{

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // Build is what an image is built from.
@@ -38,6 +39,7 @@ type Build struct {
 	Platform string            // "linux/arm64"; empty: the engine's
 	Labels   map[string]string // put onto the image
 	Offline  bool              // do not ask a registry for a Dockerfile frontend (`# syntax=`)
+	Hidden   *secret.Redactor  // learns Secrets; what it knows is neither reported nor in errors. May be nil
 }
 
 // Secret is a value that steps of a build may read and that is not in the image: the content of File, or Value where File is empty.
@@ -75,7 +77,7 @@ func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error 
 	if err != nil {
 		return err
 	}
-	hidden := newRedactor(secrets)
+	hidden := hiding(b, secrets)
 	frontend := frontendOf(b.Dockerfile)
 	builtIn := e.mustBuildIn(ctx, b, frontend, report)
 	for {

@@ -15,6 +15,7 @@ import (
 	"github.com/tonistiigi/fsutil/types"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 func walk(t *testing.T, dir fsutil.FS) map[string]*types.Stat {
@@ -130,14 +131,15 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestRedactor(t *testing.T) {
-	r := newRedactor(map[string][]byte{"a": []byte("hunter2\n  second line  \nab\n"), "b": []byte("hunter2-and-more"), "c": nil})
-	got := r.clean("it is hunter2-and-more, hunter2, second line, ab")
-	if want := "it is ***, ***, ***, ab"; got != want {
+	b := Build{Secrets: map[string]Secret{"a": {Value: "hunter2"}}, Hidden: &secret.Redactor{}}
+	b.Hidden.Add([]byte("of-a-Secret"))
+	r := hiding(b, map[string][]byte{"a": []byte("hunter2\n  second line  \nab\npin=123\n"), "b": []byte("hunter2-and-more"), "c": nil})
+	got := r.Clean("it is hunter2-and-more, hunter2, second line, ab, pin=123, of-a-Secret")
+	if want := "it is ***, ***, ***, ab, ***, ***"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	b := Build{Secrets: map[string]Secret{"a": {Value: "hunter2"}}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		if strings.Contains(fmt.Sprintf(verb, b), "hunter2") {
+		if strings.Contains(fmt.Sprintf(verb, b)+fmt.Sprintf(verb, b.Hidden), "hunter2") {
 			t.Errorf("%s of a build shows its secrets", verb)
 		}
 	}

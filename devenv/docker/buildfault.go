@@ -12,10 +12,11 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // buildFault turns the error of a build into one for the user.
-func (e *Engine) buildFault(ctx context.Context, b Build, p *progress, hidden redactor, err error) error {
+func (e *Engine) buildFault(ctx context.Context, b Build, p *progress, hidden *secret.Redactor, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", b.what(), ctx.Err())
 	}
@@ -121,8 +122,8 @@ func domainOf(ref string) string {
 
 // cause is err in BuildKit's words, without the layers of wrapping that say nothing ("failed to solve: rpc error: …") and without
 // the values of secrets. The chain of err stays.
-func cause(err error, hidden redactor) error {
-	return &wordsError{words: hidden.clean(withoutStatus(err.Error())), err: err}
+func cause(err error, hidden *secret.Redactor) error {
+	return &wordsError{words: hidden.Clean(withoutStatus(err.Error())), err: err}
 }
 
 type wordsError struct {

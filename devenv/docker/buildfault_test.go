@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // TestBuildFault covers what the recordings of TestProgress do not: the words of newer engines, and what cannot be recorded here.
@@ -68,12 +69,12 @@ func TestBuildFault(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := newProgress(func(string) {}, redactor{})
+			p := newProgress(func(string) {}, &secret.Redactor{})
 			for _, s := range test.status {
 				p.update(s)
 			}
 			b := Build{Service: "grades", DockerfileName: "svc/Dockerfile"}
-			f := checkFault(t, (&Engine{}).buildFault(t.Context(), b, p, redactor{}, test.err), test.kind, test.next, test.cause)
+			f := checkFault(t, (&Engine{}).buildFault(t.Context(), b, p, &secret.Redactor{}, test.err), test.kind, test.next, test.cause)
 			if f.Where != test.where || !strings.Contains(f.What, test.what) || f.Detail != test.detail || !errors.Is(f, test.err) {
 				t.Errorf("got %+v", f)
 			}
@@ -83,8 +84,8 @@ func TestBuildFault(t *testing.T) {
 
 func TestBuildStoppedByTheEngine(t *testing.T) {
 	e := fakeEngine(t, nil, "")
-	p := newProgress(func(string) {}, redactor{})
+	p := newProgress(func(string) {}, &secret.Redactor{})
 	p.update(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: "sha256:1", Name: "[2/2] RUN make", Error: "context canceled"}}})
 	err := fmt.Errorf("failed to solve: %w", status.Error(codes.Canceled, "context canceled"))
-	checkFault(t, e.buildFault(t.Context(), Build{Service: "grades"}, p, redactor{}, err), fault.Machine, "stopped the build", "run the command again")
+	checkFault(t, e.buildFault(t.Context(), Build{Service: "grades"}, p, &secret.Redactor{}, err), fault.Machine, "stopped the build", "run the command again")
 }

@@ -7,12 +7,14 @@ import (
 
 	bkclient "github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // progress follows one build: it makes short lines of what BuildKit tells, and keeps every step's output for the error.
 type progress struct {
 	report func(string)
-	hidden redactor
+	hidden *secret.Redactor
 	said   string // the line reported last
 	steps  map[digest.Digest]*step
 	order  []*step
@@ -27,7 +29,7 @@ type step struct {
 	parts   transfers // of a base image that is being downloaded
 }
 
-func newProgress(report func(string), hidden redactor) *progress {
+func newProgress(report func(string), hidden *secret.Redactor) *progress {
 	return &progress{report: report, hidden: hidden, steps: map[digest.Digest]*step{}}
 }
 
@@ -77,7 +79,7 @@ func (p *progress) step(d digest.Digest) *step {
 const longestLine = 160
 
 func (p *progress) say(line string) {
-	line = p.hidden.clean(line)
+	line = p.hidden.Clean(line)
 	if r := []rune(line); len(r) > longestLine {
 		line = string(r[:longestLine]) + "…"
 	}
@@ -147,7 +149,7 @@ const (
 
 // tail keeps the last lines of an output that arrives in pieces.
 type tail struct {
-	hidden  redactor
+	hidden  *secret.Redactor
 	lines   []string // at most keptLines, oldest first
 	dropped int      // how many lines were before them
 	partial []byte   // what came after the last line end
@@ -188,7 +190,7 @@ func (t *tail) add(line string) {
 
 // shown is a line as it is kept: without secrets, and only then cut, lest a part of one stays.
 func (t *tail) shown(line []byte) string {
-	text := t.hidden.clean(plain(string(line)))
+	text := t.hidden.Clean(plain(string(line)))
 	if len(text) > keptLineLength {
 		text = strings.ToValidUTF8(text[:keptLineLength], "") + "…"
 	}

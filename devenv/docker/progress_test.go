@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // TestProgress replays recordings of builds and compares what the user sees of them: progress, then the error.
@@ -51,7 +52,7 @@ func replay(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	var shown bytes.Buffer
-	p := newProgress(func(line string) { fmt.Fprintln(&shown, line) }, redactor{})
+	p := newProgress(func(line string) { fmt.Fprintln(&shown, line) }, &secret.Redactor{})
 	b := Build{Service: "grades", DockerfileName: "services/grades/Dockerfile"}
 	var failure error
 	for text := range strings.Lines(string(data)) {
@@ -73,7 +74,7 @@ func replay(t *testing.T, path string) string {
 	}
 	fmt.Fprintf(&shown, "--- frontend: %v\n", frontendOf(b.Dockerfile).failedIn(p, failure))
 	var f *fault.Error
-	if !errors.As((&Engine{}).buildFault(t.Context(), b, p, redactor{}, failure), &f) {
+	if !errors.As((&Engine{}).buildFault(t.Context(), b, p, &secret.Redactor{}, failure), &f) {
 		t.Fatal("not a fault")
 	}
 	fmt.Fprintf(&shown, "--- exit code %d\n%v\n--- detail\n%s\n--- next\n%s\n", f.Kind.ExitCode(), f, f.Detail, f.Next)

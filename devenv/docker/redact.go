@@ -1,39 +1,23 @@
 package docker
 
 import (
-	"cmp"
-	"slices"
 	"strings"
+
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
-// shortestSecret is how many characters make a line of a secret worth hiding: hiding shorter ones would hide half of every output.
-const shortestSecret = 4
-
-// redactor takes the values of secrets out of what is shown. The image never holds them, but a step may print them. The zero value
-// knows no secrets.
-type redactor struct{ replacer *strings.Replacer }
-
-func newRedactor(secrets map[string][]byte) redactor {
-	var lines []string
+// hiding is what takes the secrets of a build, and what the caller wants hidden beside them, out of what is shown. The image never holds them,
+// but a step may print them, by the line: every line of a secret is one.
+func hiding(b Build, secrets map[string][]byte) *secret.Redactor {
+	hidden := b.Hidden
+	if hidden == nil {
+		hidden = &secret.Redactor{}
+	}
 	for _, v := range secrets {
+		hidden.Add(v)
 		for line := range strings.Lines(string(v)) {
-			if line = strings.TrimSpace(line); len(line) >= shortestSecret {
-				lines = append(lines, line)
-			}
+			hidden.Add([]byte(strings.TrimSpace(line)))
 		}
 	}
-	// Longest first: where one secret begins with another, the replacer takes the one that it was given first.
-	slices.SortFunc(lines, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	var pairs []string
-	for _, l := range lines {
-		pairs = append(pairs, l, "***")
-	}
-	return redactor{strings.NewReplacer(pairs...)}
-}
-
-func (r redactor) clean(text string) string {
-	if r.replacer == nil {
-		return text
-	}
-	return r.replacer.Replace(text)
+	return hidden
 }

@@ -24,6 +24,7 @@ type draft struct {
 // draft makes drafts of a document of source i: one, or one for each item of a list. It also remembers the kinds that
 // a definition adds.
 func (r *rendering) draft(i int, d doc) error {
+	r.in.Secrets.AddObject(d.value)
 	h := d.hook
 	if d.chart {
 		var unknown string

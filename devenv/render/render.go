@@ -21,6 +21,7 @@ import (
 
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/plan"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // Input is everything that the result depends on, beside the files themselves.
@@ -34,6 +35,8 @@ type Input struct {
 	// Present says which of the given image references (as the resources write them) the local engine holds, so that
 	// they need no pull. It is called at most once, with the references that no service builds. Nil: none of them.
 	Present func(ctx context.Context, refs []string) (map[string]bool, error)
+	// Secrets learns the values of Secrets, also of those that do not render: errors quote what they complain of. May be nil.
+	Secrets *secret.Redactor
 }
 
 // Source is one entry of deploy. Exactly one of Helm, Kustomize, Manifests and Raw is set.

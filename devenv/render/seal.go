@@ -23,6 +23,7 @@ func (r *rendering) seal() ([]plan.Source, error) {
 	drafts := slices.Clone(r.drafts)
 	slices.SortStableFunc(drafts, byInstallOrder)
 	for _, d := range drafts {
+		r.in.Secrets.AddObject(d.object)
 		object, err := d.seal()
 		if err != nil {
 			return nil, err

@@ -12,7 +12,7 @@ import (
 // Shown in the place of a value.
 const hidden = "***"
 
-// Redactor takes values that it was told out of texts. The zero value knows none, and so does nil. It is safe for concurrent use, and
+// Redactor takes values that it was told out of texts. The zero value knows none; nil never knows any. It is safe for concurrent use, and
 // texts that are cleaned after a value was added never hold it.
 //
 // A value is hidden wherever it stands, also inside words, also in the ways in which it is usually written down (forms.go). These
@@ -25,8 +25,17 @@ type Redactor struct {
 	replacer *strings.Replacer // nil after something was added
 }
 
+// String keeps the values out of messages.
+func (r *Redactor) String() string { return "a redactor" }
+
+// GoString keeps the values out of %#v.
+func (r *Redactor) GoString() string { return r.String() }
+
 // Add hides values from now on.
 func (r *Redactor) Add(values ...[]byte) {
+	if r == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range values {
@@ -54,6 +63,9 @@ func (r *Redactor) AddJSON(object []byte) {
 // Allow has names stay, whatever Secret has them as a value too: a Secret often holds the name of a database or the host to find it at, beside its
 // password.
 func (r *Redactor) Allow(names ...string) {
+	if r == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, name := range names {
