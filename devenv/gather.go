@@ -157,6 +157,9 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 		p.notice(note)
 	}
 	g.desired.Sources = rendered.Sources
+	for i := range p.config.Cluster.Addons { // renderInput puts them first
+		g.desired.Sources[i].Aside = true
+	}
 	g.desired.Images = nil
 	for _, i := range g.images {
 		g.desired.Images = append(g.desired.Images, plan.Image{Service: i.service.Name, Ref: i.ref, Cause: i.cause})

@@ -11,8 +11,8 @@ import (
 // equal plans, and a desired state that is already there gives an empty one.
 //
 // The order it guarantees: an image is built before it is loaded, and loaded before anything that uses it is applied; the
-// cluster is there before anything is loaded or applied; a source is complete and ready before the next one begins; inside
-// a source come namespaces and definitions, hooks that run before, configuration, workloads, and hooks that run after;
+// cluster is there before anything is loaded or applied; a source is complete and ready before the next one begins, unless it is
+// one aside; inside a source come namespaces and definitions, hooks that run before, configuration, workloads, and hooks that run after;
 // what is no longer declared goes last. Of a stopped cluster nothing is known but that it has to be started, so that is the whole plan.
 func Compute(d Desired, o Observed) Plan {
 	b := builder{observed: o, loads: map[string]int{}}
@@ -115,6 +115,9 @@ func lackingCause(names []string) string {
 // source plans one deploy source. Each of its groups waits for the group before it; barrier carries that on.
 func (b *builder) source(s Source) {
 	first := union(b.ready, b.barrier)
+	if s.Aside {
+		first = b.ready
+	}
 	var ends []int // steps of this source that a following source waits for
 
 	// apply plans an object. It returns the step after which it is declared and the one after which it is ready; 0 where it is so already.
@@ -171,7 +174,7 @@ func (b *builder) source(s Source) {
 
 	_, hookEnds = b.hooks(s, "post", union(before, ends))
 	ends = append(ends, hookEnds...)
-	if len(ends) > 0 {
+	if len(ends) > 0 && !s.Aside {
 		b.barrier = b.sinks(union(b.barrier, ends))
 	}
 }

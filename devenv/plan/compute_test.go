@@ -120,6 +120,27 @@ func TestCompute(t *testing.T) {
 `,
 		},
 		{
+			name: "a source aside waits for no other, and none waits for it",
+			change: func(d *plan.Desired, o *plan.Observed) {
+				aside := plan.Source{Name: "metrics-server", Aside: true, Objects: []plan.Object{
+					object("ServiceAccount", "metrics-server", "a1"), object("Deployment", "metrics-server", "m1", "docker.io/library/metrics:1"),
+				}}
+				redis := d.Sources[0].Objects[0]
+				delete(o.Live, redis.ID)
+				academy := &d.Sources[1]
+				academy.Objects[1].Hash = "c2"
+				d.Sources = []plan.Source{d.Sources[0], aside, *academy}
+			},
+			want: `
+[] -> #1 StatefulSet/academy/redis, Apply, does not exist
+[1] -> #2 StatefulSet/academy/redis, Await, was applied
+[] -> #3 ServiceAccount/academy/metrics-server, Apply, does not exist
+[3] -> #4 Deployment/academy/metrics-server, Apply, does not exist
+[4] -> #5 Deployment/academy/metrics-server, Await, was applied
+[2] -> #6 ConfigMap/academy/settings, Apply, declaration changed
+`,
+		},
+		{
 			name: "one service edited: its migration runs, then the rollout",
 			change: func(d *plan.Desired, o *plan.Observed) {
 				edited := strings.Replace(ref, "3f2a9c", "77bb00", 1)

@@ -73,6 +73,7 @@ type Hook struct {
 // Source is one entry of deploy in devenv.yaml, rendered.
 type Source struct {
 	Name    string
+	Aside   bool     // an add-on of the cluster: it waits for no other source, and none waits for it
 	Objects []Object // in install order: namespaces and definitions first
 	Hooks   []Hook
 }
