@@ -26,30 +26,13 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 		return Outcome{}, stopped(ctx, err)
 	}
 	defer func() { g.close() }()
-	var total int
-	if g.state.Status != plan.Running {
-		// What a cluster holds and which APIs it has, which charts may ask, is known only once it runs.
-		done, failed := p.run(ctx, g, g.plan().Infrastructure())
-		total += done
-		g.close()
-		if ctx.Err() != nil {
-			return Outcome{Steps: total}, stopped(ctx, failed)
-		}
-		if g, err = p.gather(ctx, services); err != nil {
-			return Outcome{Steps: total}, stopped(ctx, errors.Join(failed, err))
-		}
-		if g.state.Status != plan.Running {
-			return Outcome{Steps: total}, failed
-		}
-		// Pods that start before names can be looked up fail for no fault of theirs. Loading most often took longer than this.
-		if err := g.clusters.AwaitNames(ctx, func(text string) { p.log.Debug("awaiting DNS", "progress", text) }); err != nil {
-			return Outcome{Steps: total}, stopped(ctx, errors.Join(failed, err))
-		}
-		// A build that failed meanwhile is planned again, and what does not need it goes on.
-	}
 	todo := g.plan()
-	done, err := p.run(ctx, g, todo)
-	total += done
+	var extend func(context.Context) (plan.Plan, engine.Deployer, error)
+	if g.state.Status != plan.Running {
+		todo = todo.Infrastructure()
+		extend = func(ctx context.Context) (plan.Plan, engine.Deployer, error) { return p.extend(ctx, g, services, todo) }
+	}
+	total, err := p.run(ctx, g, todo, extend)
 	if err != nil {
 		return Outcome{Steps: total}, stopped(ctx, err)
 	}
@@ -61,6 +44,25 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 		summary = p.name + " is ready, nothing to do"
 	}
 	return Outcome{Steps: total, Summary: summary}, nil
+}
+
+// extend plans what to deploy once the cluster runs, which can then say what it holds and which APIs it has, as charts may ask. Images go
+// on being built meanwhile, from the working tree as it was when the command began.
+func (p *Project) extend(ctx context.Context, g *gathered, services []string, begun plan.Plan) (plan.Plan, engine.Deployer, error) {
+	// Pods that start before names can be looked up fail for no fault of theirs.
+	if err := g.clusters.AwaitNames(ctx, func(text string) { p.log.Debug("awaiting DNS", "progress", text) }); err != nil {
+		return begun, nil, err
+	}
+	if err := p.readCluster(ctx, g); err != nil {
+		return begun, nil, err
+	}
+	if err := p.complete(ctx, g, services); err != nil {
+		return begun, nil, err
+	}
+	todo := begun.Extend(g.plan())
+	added := plan.Plan{Steps: todo.Steps[len(begun.Steps):]}
+	p.sink.Emit(event.PlanComputed{Plan: added, Text: added.String()})
+	return todo, g.cluster, nil
 }
 
 // notices says which keys of devenv.yaml have no effect yet.
@@ -79,8 +81,10 @@ func (p *Project) once(e event.Event) {
 	}
 }
 
-// run carries out a plan and returns how many steps were executed.
-func (p *Project) run(ctx context.Context, g *gathered, todo plan.Plan) (int, error) {
+// run carries out a plan, and what extend adds to it where that is not nil, and returns how many steps were executed.
+func (p *Project) run(
+	ctx context.Context, g *gathered, todo plan.Plan, extend func(context.Context) (plan.Plan, engine.Deployer, error),
+) (int, error) {
 	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String()})
 	if len(todo.Steps) == 0 {
 		return 0, nil
@@ -95,24 +99,25 @@ func (p *Project) run(ctx context.Context, g *gathered, todo plan.Plan) (int, er
 		Delivery: g.clusters,
 		Sink:     p.sink,
 		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 2, Calls: 16},
+		Extend:   extend,
 	}
 	if g.cluster != nil {
 		e.Deployer = g.cluster
 	}
 	result, err := e.Run(ctx, todo)
-	if g.cluster != nil {
+	if e.Deployer != nil {
 		// Also when ctx has ended: what was applied until then is to be remembered.
 		after := context.WithoutCancel(ctx)
-		err = errors.Join(err, markDeployed(after, g, todo, result), g.cluster.Flush(after))
+		err = errors.Join(err, markDeployed(after, g, result), g.cluster.Flush(after))
 	}
 	return result.Done, err
 }
 
 // markDeployed records which sources were deployed to their end, whatever became of the others: their next deployment is an upgrade, and what
 // their hooks left for the end goes now.
-func markDeployed(ctx context.Context, g *gathered, done plan.Plan, result engine.Result) error {
+func markDeployed(ctx context.Context, g *gathered, result engine.Result) error {
 	hooked := map[string]bool{}
-	for _, s := range done.Steps {
+	for _, s := range result.Plan.Steps {
 		if s.Action == plan.Run {
 			hooked[s.Source] = true
 		}

@@ -20,6 +20,11 @@ type Engine struct {
 	Deployer Deployer
 	Sink     event.Sink
 	Limits   Limits
+
+	// Extend, where it is set, is called once the plan's Create or Start step has succeeded, while other steps go on: what is to be
+	// deployed is known only when the cluster can be asked. It gives the same plan with further steps behind its own
+	// (plan.Plan.Extend), and who deploys them: Run puts that into Deployer.
+	Extend func(ctx context.Context) (plan.Plan, Deployer, error)
 }
 
 // Limits bounds how many steps of a kind run at once. Zero means no bound. Waiting costs nothing, so it has none.
@@ -31,26 +36,30 @@ type Limits struct {
 
 // Result says what came of a plan.
 type Result struct {
-	Done    int // steps that succeeded
+	Plan    plan.Plan // with what Extend added
+	Done    int       // steps that succeeded
 	Failed  int
 	Skipped int // steps that were not tried, because one that they need failed or the run was stopped
 	// Incomplete holds the deploy sources of which a step failed or was skipped.
 	Incomplete map[string]bool
 }
 
-// outcome of one step that was started.
+// outcome of one step that was started, or of Extend.
 type outcome struct {
 	step   plan.Step
 	took   time.Duration
 	detail string
 	err    error
+
+	longer   *plan.Plan // of Extend, for which step is not set
+	deployer Deployer
 }
 
 // Run executes p: each step as soon as everything that it needs has succeeded and its limit allows it. A failed step does
 // not stop the others; those that need it, directly or not, are skipped and said so. When ctx ends no further step begins, and
-// Run returns once those that are running have.
+// Run returns once those that are running have. An Extend that fails ends the plan where it was.
 //
-// The error joins the errors of all failed steps, in the order of the plan.
+// The error joins the errors of all failed steps, in the order of the plan, and then that of Extend.
 func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 	const (
 		waiting = iota
@@ -65,6 +74,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 	outcomes := make(chan outcome)
 	result := Result{Incomplete: map[string]bool{}}
 	active := 0
+	var notExtended error
 
 	// settle starts what can start and skips what cannot, until nothing changes.
 	settle := func() {
@@ -99,6 +109,14 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 	for settle(); active > 0; settle() {
 		o := <-outcomes
 		active--
+		if o.longer != nil {
+			if notExtended = o.err; o.err == nil {
+				added := make([]int, len(o.longer.Steps)-len(p.Steps))
+				p, e.Deployer = *o.longer, o.deployer
+				state, because, errs = append(state, added...), append(because, added...), append(errs, make([]error, len(added))...)
+			}
+			continue
+		}
 		group, _ := e.limit(o.step.Action)
 		inFlight[group]--
 		n := o.step.Number
@@ -112,7 +130,13 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 		state[n] = succeeded
 		result.Done++
 		e.Sink.Emit(event.StepDone{Step: o.step, Took: o.took, Detail: o.detail})
+		if e.Extend != nil && o.step.Cluster != nil {
+			active++
+			go func() { outcomes <- e.extend(ctx) }()
+		}
 	}
+	errs = append(errs, notExtended)
+	result.Plan = p
 	if err := ctx.Err(); err != nil {
 		for _, s := range p.Steps {
 			if state[s.Number] == waiting {
@@ -137,6 +161,18 @@ func (e *Engine) limit(a plan.Action) (group, bound int) {
 		return 3, e.Limits.Calls
 	}
 	return 0, 0
+}
+
+// extend calls Extend as perform calls an adapter.
+func (e *Engine) extend(ctx context.Context) (o outcome) {
+	o.longer = &plan.Plan{}
+	defer func() {
+		if p := recover(); p != nil {
+			o.err = &fault.Error{Kind: fault.Internal, What: "planning what to deploy", Err: fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	*o.longer, o.deployer, o.err = e.Extend(ctx)
+	return o
 }
 
 // perform runs one step. A panic in an adapter becomes the step's error, so that the other steps can end in order.

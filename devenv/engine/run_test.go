@@ -122,6 +122,7 @@ func TestAFailedBuildDoesNotStopTheOthers(t *testing.T) {
 		t.Errorf("error = %v, want that of the build", err)
 	}
 	want := engine.Result{Done: 3, Failed: 1, Skipped: 2, Incomplete: map[string]bool{"": true, "academy": true}}
+	want.Plan = p
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
@@ -149,6 +150,74 @@ func TestClusterAndBuildsRunAtTheSameTime(t *testing.T) {
 			t.Errorf("took %v, want the length of the longest path, 2m", took)
 		}
 	})
+}
+
+func created(n int) plan.Step {
+	return plan.Step{Number: n, Action: plan.Create, Cluster: &plan.Cluster{Name: "c"}}
+}
+
+func TestWhatIsDeployedIsPlannedWhenTheClusterRunsAndBeginsBeforeTheBuildsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{step: func(_ context.Context, a plan.Action, _ string) error {
+			if a == plan.Build {
+				time.Sleep(time.Hour)
+			}
+			time.Sleep(time.Minute)
+			return nil
+		}}
+		p := plan.Plan{Steps: []plan.Step{created(1), build(2)}}
+		e := newEngine(w, event.Discard)
+		e.Deployer = nil
+		e.Extend = func(context.Context) (plan.Plan, engine.Deployer, error) {
+			return plan.Plan{Steps: append(slices.Clone(p.Steps), apply(3), apply(4, 2), apply(5, 3))}, w, nil
+		}
+		got, err := e.Run(t.Context(), p)
+		if err != nil || got.Done != 5 || len(got.Plan.Steps) != 5 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if slices.Index(w.log, "end apply 5") > slices.Index(w.log, "end build 2") || slices.Index(w.log, "begin apply 4") < slices.Index(w.log, "end build 2") {
+			t.Errorf("not in the order that the needs allow: %v", w.log)
+		}
+	})
+}
+
+func TestAnExtensionThatFailsStopsNothingThatRuns(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		extend func(context.Context) (plan.Plan, engine.Deployer, error)
+		want   fault.Kind
+	}{
+		{"error", func(context.Context) (plan.Plan, engine.Deployer, error) {
+			return plan.Plan{}, nil, &fault.Error{Kind: fault.Config, What: "chart"}
+		}, fault.Config},
+		{"panic", func(context.Context) (plan.Plan, engine.Deployer, error) { panic("broken") }, fault.Internal},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEngine(&world{}, event.Discard)
+			e.Deployer, e.Extend = nil, test.extend
+			got, err := e.Run(t.Context(), plan.Plan{Steps: []plan.Step{created(1), build(2), build(3, 1)}})
+			if fault.Of(err) != test.want || got.Done != 3 || e.Deployer != nil {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestWithoutAClusterNothingIsExtended(t *testing.T) {
+	w := &world{step: func(_ context.Context, a plan.Action, _ string) error {
+		if a == plan.Create {
+			return errors.New("no room")
+		}
+		return nil
+	}}
+	e := newEngine(w, event.Discard)
+	e.Extend = func(context.Context) (plan.Plan, engine.Deployer, error) {
+		t.Error("called for a cluster that does not run")
+		return plan.Plan{}, nil, nil
+	}
+	if got, err := e.Run(t.Context(), plan.Plan{Steps: []plan.Step{created(1), build(2)}}); err == nil || got.Done != 1 || got.Failed != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 func TestLimits(t *testing.T) {

@@ -312,6 +312,39 @@ func split[T any](all []T, first func(T) bool) (yes, no []T) {
 	return yes, no
 }
 
+// Extend is p with the steps of more behind its own. more was computed later, while p was being carried out: builds and loads that p has
+// already are not repeated, and what needs them in more needs those of p.
+func (p Plan) Extend(more Plan) Plan {
+	type work struct {
+		action Action
+		ref    string
+	}
+	known := map[work]int{}
+	for _, s := range p.Steps {
+		if s.Image != nil {
+			known[work{s.Action, s.Image.Ref}] = s.Number
+		}
+	}
+	steps := slices.Clone(p.Steps)
+	number := make([]int, len(more.Steps)+1) // in the longer plan, by number in more
+	for _, s := range more.Steps {
+		if s.Image != nil {
+			if n, ok := known[work{s.Action, s.Image.Ref}]; ok {
+				number[s.Number] = n
+				continue
+			}
+		}
+		needs := make([]int, len(s.Needs))
+		for i, n := range s.Needs {
+			needs[i] = number[n]
+		}
+		number[s.Number] = len(steps) + 1
+		s.Number, s.Needs = number[s.Number], union(needs)
+		steps = append(steps, s)
+	}
+	return Plan{Steps: steps}
+}
+
 // Infrastructure is the part of a plan that needs no rendering: cluster, builds and loads. It is what can run before a
 // cluster runs and has said which APIs it has.
 func (p Plan) Infrastructure() Plan {

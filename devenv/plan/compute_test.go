@@ -268,3 +268,28 @@ func TestInfrastructure(t *testing.T) {
 		t.Errorf("infrastructure (-want +got):\n%s", diff)
 	}
 }
+
+func TestExtend(t *testing.T) {
+	d := academy()
+	begun := plan.Compute(d, plan.Observed{Cluster: plan.ClusterState{Status: plan.Absent}}).Infrastructure()
+	running := settled(d)
+	running.Live, running.Hooks, running.Sources, running.Engine, running.Applied = nil, nil, nil, nil, nil
+	for i := range running.Cluster.Nodes {
+		running.Cluster.Nodes[i].Images = nil
+	}
+	d.Sources = d.Sources[:1]
+	d.Images = append(d.Images, plan.Image{Ref: "docker.io/library/late:1"})
+	got := begun.Extend(plan.Compute(d, running))
+	want := `
+[] -> #1 cluster devenv-academy, Create, does not exist
+[] -> #2 image grades:devenv-3f2a9c, Build, services/grades/main.go changed
+[1 2] -> #3 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
+[1] -> #4 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
+[] -> #5 nodes academy-control-plane academy-worker, Load late:1, not on the nodes
+[4] -> #6 StatefulSet/academy/redis, Apply, does not exist
+[6] -> #7 StatefulSet/academy/redis, Await, was applied
+`
+	if diff := cmp.Diff(want, "\n"+got.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
