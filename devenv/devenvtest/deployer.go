@@ -44,6 +44,7 @@ func DeployerSuite(t *testing.T, fresh func(t *testing.T) DeployerSubject) {
 	run("an object that somebody else made is taken over, said so, and never deleted", testAdopt)
 	run("an object that somebody made again is not deleted", testReplaced)
 	run("what was not applied is not deleted", testStranger)
+	run("an autoscaled workload keeps the replicas that it has", testAutoscaled)
 	run("a deleted object is gone and forgotten", testDelete)
 	run("a workload is awaited until its pods are ready", testAwait)
 	run("a workload that exits again and again fails early, with its last lines", testCrash)

@@ -111,8 +111,11 @@ func (d *Deployer) Apply(ctx context.Context, source string, o plan.Object) (str
 	if strings.HasSuffix(o.ID.Namespace, "-absent") {
 		return "", &fault.Error{Kind: fault.Deploy, What: o.ID.String() + " has no namespace to go to", Next: "Declare the Namespace " + o.ID.Namespace + "."}
 	}
-	_, existed := d.objects[o.ID]
+	live, existed := d.objects[o.ID]
 	_, known := d.applied[o.ID]
+	if o.Autoscaled && existed {
+		o.JSON = withReplicasOf(live.JSON, o.JSON)
+	}
 	now := d.put(o, "devenv")
 	d.applied[o.ID] = plan.AppliedRef{Source: source, UID: now.uid}
 	switch {
@@ -123,6 +126,28 @@ func (d *Deployer) Apply(ctx context.Context, source string, o plan.Object) (str
 		return "existed before, taken over from somebody", nil
 	}
 	return "", nil
+}
+
+// withReplicasOf is a manifest with the number of replicas that another one has.
+func withReplicasOf(live, declared []byte) []byte {
+	var a, b struct {
+		Spec map[string]json.RawMessage `json:"spec"`
+	}
+	var whole map[string]json.RawMessage
+	if json.Unmarshal(live, &a) != nil || json.Unmarshal(declared, &b) != nil || json.Unmarshal(declared, &whole) != nil || b.Spec == nil {
+		return declared
+	}
+	b.Spec["replicas"] = a.Spec["replicas"]
+	spec, err := json.Marshal(b.Spec)
+	if err != nil {
+		return declared
+	}
+	whole["spec"] = spec
+	merged, err := json.Marshal(whole)
+	if err != nil {
+		return declared
+	}
+	return merged
 }
 
 // Await implements engine.Deployer.

@@ -36,7 +36,7 @@ type Delivery interface {
 // Deployer changes objects in the cluster.
 type Deployer interface {
 	// Apply sends o by server-side apply and records it in the inventory under source, before it sends it, so that no
-	// crash leaves an object that nobody remembers.
+	// crash leaves an object that nobody remembers. The replicas of an object that is autoscaled are sent only when it is made.
 	Apply(ctx context.Context, source string, o plan.Object) (detail string, err error)
 	// Await waits until o, at the generation that was applied, is ready, and fails early on what waiting cannot heal.
 	Await(ctx context.Context, source string, o plan.Object, r Report) error

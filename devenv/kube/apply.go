@@ -22,7 +22,8 @@ var _ engine.Deployer = (*Cluster)(nil)
 //
 // It takes over fields that somebody else holds (force): what is declared wins, and the plan said before whose change is
 // going to be lost, as the cause of the step. An object that was there before devenv knew it is taken over too, which the
-// detail says; such an object is never deleted. A Job or a bare Pod whose declaration cannot be changed in place is made
+// detail says; such an object is never deleted. Of an object whose replicas an autoscaler decides, these are sent only when it
+// is made. A Job or a bare Pod whose declaration cannot be changed in place is made
 // anew.
 //
 // Errors that pass by themselves (an API server that restarts, a webhook that does not serve yet, a definition accepted a
@@ -45,17 +46,22 @@ func (c *Cluster) Apply(ctx context.Context, source string, o plan.Object) (deta
 	if err != nil {
 		return "", c.refused(ctx, o, err)
 	}
+	if o.Autoscaled && existed {
+		if u, err = c.yield(ctx, a, o.ID, u); err != nil {
+			return "", c.refused(ctx, o, err)
+		}
+	}
 	live, err := c.send(ctx, a, o.ID, u, !before.Adopted)
 	if err != nil {
 		return "", c.refused(ctx, o, err)
 	}
 
-	others := managers(live, c.manager)
+	others := managers(live, c.manager, c.holder())
 	// Under another UID than ours, and written by others: somebody deleted it and made it again. What we make anew has no
 	// other writers yet.
 	foreign := before.UID != "" && before.UID != string(live.GetUID()) && len(others) > 0
 	now := entry{
-		Source: source, Hash: o.Hash, UID: string(live.GetUID()), Holdings: holdings(live, c.manager),
+		Source: source, Hash: o.Hash, UID: string(live.GetUID()), Holdings: holdings(live, c.manager, o.Autoscaled),
 		Adopted: before.Adopted || foreign,
 	}
 	noting, cancel := after(ctx) // it is sent, so it is worth knowing even when ctx has just ended
@@ -105,7 +111,7 @@ func (c *Cluster) begin(ctx context.Context, source string, id plan.ID, a api) (
 			return entry{}, false, err
 		default:
 			mine := []string{v.Kept[id].UID, v.Hooks[id].UID}
-			before.Adopted = holdings(live, c.manager) == "" && !slices.Contains(mine, string(live.GetUID()))
+			before.Adopted = holdings(live, c.manager, false) == "" && !slices.Contains(mine, string(live.GetUID()))
 		}
 	}
 	before.Source = source

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -174,6 +175,7 @@ type fieldEntry struct {
 	manager string
 	time    string
 	sub     bool // through a subresource such as status or scale
+	applied bool // by server-side apply
 	fields  map[string]any
 }
 
@@ -189,6 +191,7 @@ func fieldEntries(u *unstructured.Unstructured) []fieldEntry {
 		f.time, _ = m["time"].(string) // RFC 3339 in UTC: sorts as text
 		f.fields, _ = m["fieldsV1"].(map[string]any)
 		f.sub = m["subresource"] != nil
+		f.applied = m["operation"] == string(metav1.ManagedFieldsOperationApply)
 		entries = append(entries, f)
 	}
 	slices.SortStableFunc(entries, func(a, b fieldEntry) int { return strings.Compare(b.time, a.time) })

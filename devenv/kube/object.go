@@ -119,8 +119,8 @@ func images(u *unstructured.Unstructured) []string {
 // holdings is a short hash of the set of fields that manager applied to the object and still holds; empty if it holds none.
 //
 // Whoever changes the value of a field takes it out of the other managers' sets, so as long as this hash stays as it was
-// after applying, every declared field still has its declared value.
-func holdings(u *unstructured.Unstructured, manager string) string {
+// after applying, every declared field still has its declared value. The replicas of an autoscaled object are not of the set.
+func holdings(u *unstructured.Unstructured, manager string, autoscaled bool) string {
 	raw, _, _ := unstructured.NestedFieldNoCopy(u.Object, "metadata", "managedFields")
 	entries, _ := raw.([]any)
 	for _, e := range entries {
@@ -128,7 +128,11 @@ func holdings(u *unstructured.Unstructured, manager string) string {
 		if m["manager"] != manager || m["operation"] != string(metav1.ManagedFieldsOperationApply) || m["subresource"] != nil {
 			continue
 		}
-		text, err := json.Marshal(m["fieldsV1"]) // sorted keys, so equal sets have equal texts
+		fields, _ := m["fieldsV1"].(map[string]any)
+		if autoscaled {
+			fields = withoutReplicas(fields)
+		}
+		text, err := json.Marshal(fields) // sorted keys, so equal sets have equal texts
 		if err != nil {
 			return ""
 		}
@@ -139,10 +143,10 @@ func holdings(u *unstructured.Unstructured, manager string) string {
 }
 
 // managers lists who else wrote to the object, other than through a subresource such as status.
-func managers(u *unstructured.Unstructured, except string) []string {
+func managers(u *unstructured.Unstructured, except ...string) []string {
 	var names []string
 	for _, e := range u.GetManagedFields() {
-		if e.Manager != except && e.Subresource == "" {
+		if !slices.Contains(except, e.Manager) && e.Subresource == "" {
 			names = append(names, e.Manager)
 		}
 	}

@@ -61,18 +61,18 @@ func TestImages(t *testing.T) {
 
 func TestHoldings(t *testing.T) {
 	u := parse(t, driftLive)
-	first := holdings(u, "devenv")
-	if len(first) != 16 || first != holdings(u, "devenv") {
+	first := holdings(u, "devenv", false)
+	if len(first) != 16 || first != holdings(u, "devenv", false) {
 		t.Errorf("holdings %q", first)
 	}
-	if holdings(u, "kubectl-edit") != "" {
+	if holdings(u, "kubectl-edit", false) != "" {
 		t.Error("an update counts as applied")
 	}
-	if holdings(u, "nobody") != "" {
+	if holdings(u, "nobody", false) != "" {
 		t.Error("nobody holds something")
 	}
 	lost := parse(t, strings.Replace(driftLive, `{"f:app": {}}`, `{}`, 1))
-	if holdings(lost, "devenv") == first {
+	if holdings(lost, "devenv", false) == first {
 		t.Error("a lost field is not seen")
 	}
 	if got := managers(u, "devenv"); !slices.Equal(got, []string{"kubectl-edit"}) {

@@ -259,9 +259,9 @@ func (d declaration) judge(live *unstructured.Unstructured, e entry, lazy map[st
 // driftOf says how an object was changed in the cluster since devenv applied it; empty if no declared field was.
 func (c *Cluster) driftOf(ctx context.Context, d declaration, live *unstructured.Unstructured, e entry) (string, error) {
 	if e.UID != "" && e.UID != string(live.GetUID()) {
-		return "deleted and made again" + by(live, c.manager), nil
+		return "deleted and made again" + c.by(live), nil
 	}
-	held := holdings(live, c.manager)
+	held := holdings(live, c.manager, d.object.Autoscaled)
 	if held == e.Holdings {
 		return "", nil
 	}
@@ -270,12 +270,16 @@ func (c *Cluster) driftOf(ctx context.Context, d declaration, live *unstructured
 	}
 	const tries = 3
 	for range tries {
-		would, err := c.patch(ctx, d.api, d.object.ID, d.wanted, true)
+		wanted := d.wanted
+		if d.object.Autoscaled {
+			wanted = withReplicasOf(live, wanted)
+		}
+		would, err := c.patch(ctx, d.api, d.object.ID, wanted, true)
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
 		if err != nil {
-			return "changed" + by(live, c.manager), nil // something was, and applying it says better than we can why it does not go
+			return "changed" + c.by(live), nil // something was, and applying it says better than we can why it does not go
 		}
 		text := sayDrift(drift(live, would, c.manager))
 		if text == "" {
@@ -289,13 +293,13 @@ func (c *Cluster) driftOf(ctx context.Context, d declaration, live *unstructured
 		}
 		live = again
 	}
-	return "changed" + by(live, c.manager), nil
+	return "changed" + c.by(live), nil
 }
 
-// by names who wrote to the object last: " by kubectl-edit".
-func by(u *unstructured.Unstructured, except string) string {
+// by names who else wrote to the object last: " by kubectl-edit".
+func (c *Cluster) by(u *unstructured.Unstructured) string {
 	for _, e := range fieldEntries(u) {
-		if e.manager != except && !e.sub {
+		if e.manager != c.manager && e.manager != c.holder() && !e.sub {
 			return " by " + e.manager
 		}
 	}

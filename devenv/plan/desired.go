@@ -56,10 +56,13 @@ func (id ID) String() string {
 type Object struct {
 	ID     ID
 	JSON   []byte   // the whole object as JSON with sorted keys; what is sent to the server
-	Hash   string   // SHA-256 of JSON, hex
+	Hash   string   // SHA-256 of JSON and Autoscaled, hex
 	Images []string // image references in its pod template, in order of appearance
 	Origin string   // where it was declared: "deploy/chart/templates/web.yaml", for messages
 	Waits  bool     // whether readiness means anything for its kind (workloads, claims, definitions, …)
+
+	// Autoscaled says that an autoscaler decides its spec.replicas: what JSON declares counts only when the object is made.
+	Autoscaled bool
 }
 
 // Hook is a Helm hook: an object that is run to its end at a moment of a deployment.

@@ -20,6 +20,7 @@ func (r *rendering) seal() ([]plan.Source, error) {
 	for i, s := range r.in.Sources {
 		sources[i].Name = s.Name
 	}
+	scaled := r.autoscaled()
 	drafts := slices.Clone(r.drafts)
 	slices.SortStableFunc(drafts, byInstallOrder)
 	for _, d := range drafts {
@@ -30,6 +31,9 @@ func (r *rendering) seal() ([]plan.Source, error) {
 		}
 		source := &sources[d.source]
 		if d.hook == nil {
+			if scaled[d.id] {
+				object = leaveReplicas(object)
+			}
 			source.Objects = append(source.Objects, object)
 			continue
 		}
