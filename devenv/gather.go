@@ -116,13 +116,13 @@ func (p *Project) readCluster(ctx context.Context, g *gathered) error {
 
 // complete renders and observes, for the cluster that g has found or, where there is none, for the one that will be created.
 func (p *Project) complete(ctx context.Context, g *gathered, services []string) error {
-	capabilities := render.Capabilities{KubeVersion: g.kubernetes}
+	capabilities := render.Capabilities{KubeVersion: g.kubernetes, Lookup: render.EmptyCluster}
 	deployed := map[string]bool{}
 	if g.cluster != nil {
 		var group errgroup.Group
 		group.Go(func() (err error) {
 			capabilities.KubeVersion, capabilities.APIVersions, err = g.cluster.Capabilities(ctx)
-			capabilities.Namespaced = g.cluster.Namespaced
+			capabilities.Namespaced, capabilities.Lookup = g.cluster.Namespaced, g.cluster.Lookup
 			return err
 		})
 		group.Go(func() (err error) {

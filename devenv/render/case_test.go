@@ -8,13 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+	yamlv3 "gopkg.in/yaml.v3"
 	"sigs.k8s.io/yaml"
 
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
 // A case is a small project in one txtar file: input.yaml holds the Input (fields of the Go types, in any case), want
-// what Render makes of it or says about it.
+// what Render makes of it or says about it. Files below a name that ends in .tgz are packed into that archive; cluster.yaml holds what
+// charts find when they look things up.
 type testcase struct {
 	name  string
 	input Input
@@ -45,28 +47,66 @@ func cases(t testing.TB) []testcase {
 func unpack(t testing.TB, archive *txtar.Archive) (in Input, want string) {
 	t.Helper()
 	dir := t.TempDir()
+	packed := map[string][]txtar.File{} // what goes into archives, by their paths
 	for _, f := range archive.Files {
+		// Txtar has no way to write a byte order mark, a tab that editors keep, or CRLF.
+		f.Data = []byte(strings.NewReplacer("<BOM>", "\ufeff", "<CR>", "\r", "<TAB>", "\t").Replace(string(f.Data)))
 		switch f.Name {
 		case "want":
 			want = string(f.Data)
 			continue
+		case "cluster.yaml":
+			in.Capabilities.Lookup = holding(t, string(f.Data))
+			continue
 		case "input.yaml":
+			lookup := in.Capabilities.Lookup
 			if err := yaml.UnmarshalStrict(f.Data, &in); err != nil {
 				t.Fatal(err)
 			}
+			in.Capabilities.Lookup = lookup
+			keepIntegers(t, f.Data, &in)
 		}
-		file := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
+		if tgz, inside, ok := strings.Cut(f.Name, ".tgz/"); ok {
+			packed[tgz+".tgz"] = append(packed[tgz+".tgz"], txtar.File{Name: inside, Data: f.Data})
+			continue
 		}
-		// Txtar has no way to write a byte order mark, a tab that editors keep, or CRLF.
-		data := strings.NewReplacer("<BOM>", "\ufeff", "<CR>", "\r", "<TAB>", "\t").Replace(string(f.Data))
-		if err := os.WriteFile(file, []byte(data), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		write(t, filepath.Join(dir, f.Name), f.Data)
+	}
+	for file, files := range packed {
+		write(t, filepath.Join(dir, file), pack(t, files))
 	}
 	in.Dir = dir
 	return in, want
+}
+
+// keepIntegers reads what sources set once more, as devenv.yaml is read: in JSON, on the way to the fields of Input, all
+// numbers become floating point.
+func keepIntegers(t testing.TB, data []byte, in *Input) {
+	t.Helper()
+	var typed struct {
+		Sources []struct {
+			Helm struct{ Set map[string]any }
+		}
+	}
+	if err := yamlv3.Unmarshal(data, &typed); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range typed.Sources {
+		if len(s.Helm.Set) > 0 {
+			in.Sources[i].Helm.Set = s.Helm.Set
+		}
+	}
+}
+
+// write makes a file, and the folders above it.
+func write(t testing.TB, file string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestCases(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"text/template"
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
@@ -35,6 +36,7 @@ func (r *rendering) helm(ctx context.Context, s *Source) ([]doc, error) {
 	if err := release.compose(values); err != nil {
 		return nil, err
 	}
+	release.lookups = release.newLookups(ctx)
 	files, err := release.render(ctx)
 	if err != nil {
 		return nil, err
@@ -52,6 +54,8 @@ type release struct {
 	chart  *chart.Chart
 	paths  func(string) string // from Helm's name of a file to its path in the project
 	values common.Values       // what templates see
+
+	lookups *lookups // answers to the templates' lookup function
 }
 
 // loadChart reads a chart and checks that it can be rendered.
@@ -65,7 +69,8 @@ func (r *rendering) loadChart(s *Source) (*chart.Chart, error) {
 			"Bring it into the repository (helm pull --untar) and name its folder.")
 	}
 	file := join(r.in.Dir, h.Chart)
-	if _, err := os.Stat(file); err != nil {
+	info, err := os.Stat(file)
+	if err != nil {
 		return nil, config(s.Pos, fmt.Sprintf("source %s has no chart at %s", s.Name, h.Chart), nil, "Set helm.chart to the chart's folder, relative to the folder of devenv.yaml.")
 	}
 	loaded, err := loader.Load(file)
@@ -82,6 +87,11 @@ func (r *rendering) loadChart(s *Source) (*chart.Chart, error) {
 	if missing := missingDependencies(c); len(missing) > 0 {
 		return nil, config(path.Join(h.Chart, "Chart.yaml"), fmt.Sprintf("chart %s depends on %s, missing in its charts folder", c.Name(), strings.Join(missing, ", ")), nil,
 			"Run: helm dependency build "+h.Chart)
+	}
+	if info.IsDir() { // an archive is complete as it is; helm would not build its dependencies either
+		if err := checkLock(c, filepath.ToSlash(h.Chart)); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }
@@ -164,9 +174,11 @@ func (l *release) capabilities() (*common.Capabilities, error) {
 
 // render executes the templates: texts by Helm's name for their files, partials and notes left out.
 func (l *release) render(ctx context.Context) (map[string]string, error) {
-	var e engine.Engine
+	e := engine.Engine{CustomTemplateFuncs: template.FuncMap{"lookup": l.lookups.lookup}}
 	files, err := e.RenderWithContext(ctx, l.chart, l.values)
-	if err != nil {
+	if err != nil && l.lookups.failed != nil {
+		return nil, l.unanswered(l.lookups.failed, err)
+	} else if err != nil {
 		return nil, templateError(l, err)
 	}
 	maps.DeleteFunc(files, func(name, _ string) bool {
@@ -216,9 +228,10 @@ var unstable = regexp.MustCompile(`\b(rand(AlphaNum|Alpha|Numeric|Ascii|Bytes|In
 	`bcrypt|htpasswd|genPrivateKey|genCA(WithKey)?|genSelfSignedCert(WithKey)?|genSignedCert(WithKey)?|encryptAES)\b`)
 
 // noteUnstable renders a chart again if its templates use such a function, and notes the files that came out differently:
-// each "up" will find their objects changed.
+// each "up" will find their objects changed. A chart that first looks whether a value was drawn already is another matter:
+// before its first deployment it cannot find one.
 func (l *release) noteUnstable(ctx context.Context, files map[string]string) error {
-	if !usesUnstable(l.chart) {
+	if !usesUnstable(l.chart) || l.lookups.missed && !l.source.Upgrade {
 		return nil
 	}
 	again, err := l.render(ctx)
@@ -241,29 +254,4 @@ func usesUnstable(c *chart.Chart) bool {
 		}
 	}
 	return slices.ContainsFunc(c.Dependencies(), usesUnstable)
-}
-
-// chartPaths translates Helm's name of a file ("academy/charts/redis/templates/web.yaml", from the names of charts) into
-// its path in the project. For an aliased subchart the folder is that of the chart's real name.
-func chartPaths(c *chart.Chart, dir string) func(string) string {
-	name := c.Name()
-	aliases := map[string]string{}
-	for _, d := range c.Metadata.Dependencies {
-		if d.Alias != "" {
-			aliases[d.Alias] = d.Name
-		}
-	}
-	return func(file string) string {
-		rest, ok := strings.CutPrefix(file, name+"/")
-		if !ok {
-			return file
-		}
-		if sub, ok := strings.CutPrefix(rest, "charts/"); ok {
-			alias, inside, _ := strings.Cut(sub, "/")
-			if real, ok := aliases[alias]; ok {
-				rest = path.Join("charts", real, inside)
-			}
-		}
-		return path.Join(filepath.ToSlash(dir), rest)
-	}
 }

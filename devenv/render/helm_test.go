@@ -2,9 +2,8 @@ package render
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,13 +84,12 @@ data: {all: "{{ range list "whole" "big" "negative" "part" "text" "digits" "flag
 }
 
 func TestHelmArchive(t *testing.T) {
-	in := project(t, Source{Helm: &Helm{Chart: "charts/c-1.0.0.tgz"}}, "-- charts/.keep --\n")
-	pack(t, filepath.Join(in.Dir, "charts/c-1.0.0.tgz"), `
--- c/Chart.yaml --
+	in := project(t, Source{Helm: &Helm{Chart: "charts/c-1.0.0.tgz"}}, `
+-- charts/c-1.0.0.tgz/c/Chart.yaml --
 apiVersion: v2
 name: c
 version: 1.0.0
--- c/templates/a.yaml --
+-- charts/c-1.0.0.tgz/c/templates/a.yaml --
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: a}
@@ -105,17 +103,13 @@ metadata: {name: a}
 	}
 }
 
-// pack writes files as a gzipped tar.
-func pack(t *testing.T, file, files string) {
+// pack makes a gzipped tar of files.
+func pack(t testing.TB, files []txtar.File) []byte {
 	t.Helper()
-	f, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z := gzip.NewWriter(f)
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
-	for _, e := range txtar.Parse([]byte(files)).Files {
+	for _, e := range files {
 		if err := w.WriteHeader(&tar.Header{Name: e.Name, Mode: 0o644, Size: int64(len(e.Data))}); err != nil {
 			t.Fatal(err)
 		}
@@ -129,6 +123,7 @@ func pack(t *testing.T, file, files string) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return b.Bytes()
 }
 
 // Without given API versions charts see Helm's own list; with them, only those.

@@ -70,8 +70,13 @@ var chartPlace = regexp.MustCompile(`([^\s()"<>]+):(\d+)(?::(\d+))?`)
 // templateError is a template that does not render. Helm's words name the whole chain of templates; the last one of the chain
 // is where the failing expression stands.
 func templateError(l *release, err error) error {
-	where := ""
-	for _, m := range chartPlace.FindAllStringSubmatch(err.Error(), -1) {
+	return config(l.placeOf(err), "chart "+l.chart.Name()+" of source "+l.source.Name+" does not render", err, "")
+}
+
+// placeOf finds the last place of the chart that Helm's words name; the chart itself where they name none.
+func (l *release) placeOf(words error) string {
+	where := l.source.Helm.Chart
+	for _, m := range chartPlace.FindAllStringSubmatch(words.Error(), -1) {
 		if !strings.HasPrefix(m[1], l.chart.Name()+"/") {
 			continue
 		}
@@ -80,10 +85,7 @@ func templateError(l *release, err error) error {
 			where += ":" + m[3]
 		}
 	}
-	if where == "" {
-		where = l.source.Helm.Chart
-	}
-	return config(where, "chart "+l.chart.Name()+" of source "+l.source.Name+" does not render", err, "")
+	return where
 }
 
 // outputError is a file of a chart whose text is no YAML. The lines of a template are not those of what it renders, so

@@ -2,8 +2,8 @@
 // be applied, the way production renders it, with two differences and no others: containers of a service use the
 // image that devenv builds, and an image that is on this machine already is not pulled again.
 //
-// Render reads the files that an Input names and nothing else: no cluster, no registry, no kubeconfig, no HELM_* or other
-// environment variable. The same files and the same Input give the same bytes, unless a chart itself draws random
+// Render reads the files that an Input names and nothing else: no registry, no kubeconfig, no HELM_* or other
+// environment variable, and of a cluster only what charts look up, through the function that the Input gives. The same files and the same Input give the same bytes, unless a chart itself draws random
 // values or reads the clock; Render notices that and says so in Result.Notes.
 //
 // Every source passes through the same stages: a loader turns it into documents (helm.go, kustomize.go, manifest.go, on
@@ -11,8 +11,8 @@
 // divergences patch them (diverge.go, patch.go), images are replaced in pod templates (pod.go, image.go), and the drafts are
 // put into install order and sealed as plan.Objects and plan.Hooks (seal.go, hook.go). InStages shows the result after each.
 //
-// What a cluster would answer is given as data: its version and its API list (Capabilities). Helm's lookup function finds
-// nothing, as in "helm template".
+// What a cluster would answer is given: its version and its API list as data, its objects by a function (Capabilities).
+// Without that one Helm's lookup function finds nothing, as in "helm template"; with it, what "helm upgrade" would find.
 package render
 
 import (
@@ -91,6 +91,9 @@ type Capabilities struct {
 	// Namespaced says whether objects of a kind live in a namespace. It is asked about kinds that are neither
 	// Kubernetes' own nor defined by a source. Nil: nothing is known about those.
 	Namespaced func(group, kind string) (namespaced, known bool)
+	// Lookup answers the charts' lookup function; EmptyCluster where there is no cluster yet. Nil: the function gives an empty
+	// map for everything, even for a list, as in "helm template".
+	Lookup Lookup
 }
 
 // Result is what is to be applied.
