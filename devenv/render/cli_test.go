@@ -2,24 +2,25 @@ package render
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v4/pkg/chart/common"
-	"sigs.k8s.io/yaml"
 )
 
 // What the command-line tools of production render is the measure. These tests compare with them, for every case that
-// renders, for testdata/shop and for the sample app, when an environment variable names the program:
-//
-//	DEVENV_HELM=/path/to/helm DEVENV_KUBECTL=/usr/bin/kubectl go test -run CLI ./devenv/render/
+// renders, for testdata/shop and for the sample app. DEVENV_HELM and DEVENV_KUSTOMIZE name the programs; "make unit" builds
+// them (scripts/reference-tools). Without the variables the tests are skipped.
 
 func TestHelmCLI(t *testing.T) {
 	helm := tool(t, "DEVENV_HELM")
@@ -34,19 +35,7 @@ func TestHelmCLI(t *testing.T) {
 				for _, file := range s.Helm.Values {
 					args = append(args, "--values", file)
 				}
-				if len(s.Helm.Set) > 0 {
-					for key, value := range s.Helm.Set {
-						data, err := yaml.Marshal(value)
-						if err != nil {
-							t.Fatal(err)
-						}
-						asJSON, err := yaml.YAMLToJSON(data)
-						if err != nil {
-							t.Fatal(err)
-						}
-						args = append(args, "--set-json", key+"="+string(asJSON))
-					}
-				}
+				args = append(args, setFlags(t, s.Helm.Set)...)
 				if s.Upgrade {
 					args = append(args, "--is-upgrade")
 				}
@@ -59,7 +48,7 @@ func TestHelmCLI(t *testing.T) {
 				}
 				cmd := exec.Command(helm, args...)
 				cmd.Dir = in.Dir
-				cmd.Env = []string{"HOME=" + dir, "PATH=/nowhere"}
+				cmd.Env = []string{"HOME=" + dir, "PATH=/nowhere", "KUBECONFIG=/nowhere"}
 				in.Capabilities.APIVersions = slices.Concat(common.DefaultVersionSet, in.Capabilities.APIVersions) // the tool adds to its list
 				compare(t, in, i, run(t, cmd))
 			})
@@ -67,23 +56,42 @@ func TestHelmCLI(t *testing.T) {
 	}
 }
 
-func TestKubectlCLI(t *testing.T) {
-	kubectl := tool(t, "DEVENV_KUBECTL")
+// setFlags are the flags that set values of these types: whole numbers keep all their digits only with --set.
+func setFlags(t *testing.T, set map[string]any) []string {
+	t.Helper()
+	var flags []string
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		value, err := json.Marshal(set[key])
+		if err != nil {
+			t.Fatal(err)
+		}
+		flag := "--set-json"
+		if _, err := strconv.ParseInt(string(value), 10, 64); err == nil {
+			flag = "--set"
+		}
+		flags = append(flags, flag, key+"="+string(value))
+	}
+	return flags
+}
+
+func TestKustomizeCLI(t *testing.T) {
+	kustomize := tool(t, "DEVENV_KUSTOMIZE")
 	for name, in := range projects(t) {
 		for i, s := range in.Sources {
 			if s.Kustomize == "" {
 				continue
 			}
 			t.Run(name+"/"+s.Name, func(t *testing.T) {
-				cmd := exec.Command(kubectl, "kustomize", s.Kustomize)
+				cmd := exec.Command(kustomize, "build", s.Kustomize)
 				cmd.Dir = in.Dir
+				cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=/nowhere"}
 				compare(t, in, i, run(t, cmd))
 			})
 		}
 	}
 }
 
-// projects are all inputs that render, without services, so that images stay as they are declared.
+// projects are all inputs that render, without services, so that images stay as they are declared, and without a cluster.
 func projects(t *testing.T) map[string]Input {
 	t.Helper()
 	all := map[string]Input{"shop": shop(t)}
@@ -101,7 +109,7 @@ func projects(t *testing.T) map[string]Input {
 		}
 	}
 	for name, in := range all {
-		in.Services, in.Present = nil, nil
+		in.Services, in.Present, in.Capabilities.Lookup = nil, nil, nil
 		all[name] = in
 	}
 	return all

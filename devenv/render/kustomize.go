@@ -51,6 +51,7 @@ func (r *rendering) kustomize(s *Source) ([]doc, error) {
 	docs, err := r.decodeFile(origin, text)
 	for i := range docs {
 		docs[i].origin = origin // lines of the output mean nothing to its author
+		signAsKustomize(docs[i].value)
 	}
 	return docs, err
 }
