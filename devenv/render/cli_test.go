@@ -91,7 +91,7 @@ func TestKustomizeCLI(t *testing.T) {
 	}
 }
 
-// projects are all inputs that render, without services, so that images stay as they are declared, and without a cluster.
+// projects are all inputs that render: without a cluster, and without what differs here (services' images, divergences).
 func projects(t *testing.T) map[string]Input {
 	t.Helper()
 	all := map[string]Input{"shop": shop(t)}
@@ -109,7 +109,11 @@ func projects(t *testing.T) map[string]Input {
 		}
 	}
 	for name, in := range all {
-		in.Services, in.Present, in.Capabilities.Lookup = nil, nil, nil
+		in.Services, in.Present, in.Capabilities.Lookup, in.Divergences = nil, nil, nil, nil
+		in.Sources = slices.Clone(in.Sources)
+		for i := range in.Sources {
+			in.Sources[i].Local = nil
+		}
 		all[name] = in
 	}
 	return all
