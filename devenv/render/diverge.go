@@ -35,6 +35,7 @@ type Target struct {
 func (r *rendering) diverge(after func() error) error {
 	for i := range r.in.Divergences {
 		if err := r.divergence(&r.in.Divergences[i]); err != nil {
+			r.learnPatch(&r.in.Divergences[i])
 			return err
 		}
 		if err := after(); err != nil {

@@ -182,6 +182,9 @@ func (r *rendering) load(ctx context.Context, i int) error {
 	default:
 		docs, err = r.raw(s)
 	}
+	if err != nil {
+		r.learn(s)
+	}
 	failed := []error{err}
 	for _, d := range docs { // those that could be read, so that all faults are told at once
 		failed = append(failed, r.draft(i, d))
