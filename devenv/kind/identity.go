@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
@@ -130,31 +132,12 @@ func (k *Clusters) writeState(path string, v any) error {
 	return k.stateFault(err)
 }
 
-func (k *Clusters) writeFile(path string, data []byte) (err error) {
+// writeFile replaces a file in one step, synced, so that neither a crash nor a power cut leaves half of it.
+func (k *Clusters) writeFile(path string, data []byte) error {
 	if err := os.MkdirAll(k.StateDir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(k.StateDir, filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	// CreateTemp made it 0600. Synced before it gets its name, so that a power cut does not leave it empty.
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return renameio.WriteFile(path, data, 0o600, renameio.WithTempDir(k.StateDir))
 }
 
 // removeState removes state files; those that are not there are fine.
