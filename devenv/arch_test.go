@@ -16,21 +16,22 @@ const module = "github.com/devenv-run/devenv/"
 var arrows = map[string][]string{
 	"cmd/devenv":           {"devenv/cli"},
 	"devenv/cli":           {"devenv", "devenv/event", "devenv/fault", "devenv/view"},
-	"devenv":               {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/kind", "devenv/kube", "devenv/plan", "devenv/render", "devenv/secret", "devenv/view", "templates"},
+	"devenv":               {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/history", "devenv/kind", "devenv/kube", "devenv/plan", "devenv/render", "devenv/secret", "devenv/view", "templates"},
 	"devenv/engine":        {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/view":          {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/config":        {"devenv/fault"},
 	"devenv/render":        {"devenv/fault", "devenv/plan", "devenv/secret"},
 	"devenv/docker":        {"devenv/event", "devenv/fault", "devenv/plan", "devenv/secret"},
 	"devenv/kind":          {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
-	"devenv/kube":          {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/kube":          {"devenv/engine", "devenv/event", "devenv/fault", "devenv/history", "devenv/plan"},
 	"devenv/dockerfile":    {"devenv/digest", "devenv/fault"},
 	"devenv/digest":        {"devenv/fault"},
+	"devenv/history":       {"devenv/plan"},
 	"devenv/plan":          {},
 	"devenv/event":         {"devenv/plan"},
 	"devenv/fault":         {},
 	"devenv/secret":        {},
-	"devenv/devenvtest":    {"devenv/engine", "devenv/event", "devenv/fault", "devenv/plan"},
+	"devenv/devenvtest":    {"devenv/engine", "devenv/event", "devenv/fault", "devenv/history", "devenv/plan"},
 	"devenv/e2e":           {},
 	"devenv/e2e/asker":     {},
 	"scripts/bench/coldup": {},
@@ -38,7 +39,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import only the standard library beside what arrows allows.
-var pure = []string{"devenv/plan", "devenv/digest", "devenv/event", "devenv/fault", "devenv/secret"}
+var pure = []string{"devenv/plan", "devenv/digest", "devenv/event", "devenv/fault", "devenv/history", "devenv/secret"}
 
 // confined modules are imported by one package only, so that replacing them touches one place.
 var confined = map[string]string{

@@ -42,6 +42,8 @@ type Result struct {
 	Skipped int // steps that were not tried, because one that they need failed or the run was stopped
 	// Incomplete holds the deploy sources of which a step failed or was skipped.
 	Incomplete map[string]bool
+	// Ended says of every step that was tried how it ended, by its number: nil if it succeeded.
+	Ended map[int]error
 }
 
 // outcome of one step that was started, or of Extend.
@@ -72,7 +74,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 	errs := make([]error, len(p.Steps)+1)
 	inFlight := map[int]int{} // by group of actions that share a limit
 	outcomes := make(chan outcome)
-	result := Result{Incomplete: map[string]bool{}}
+	result := Result{Incomplete: map[string]bool{}, Ended: map[int]error{}}
 	active := 0
 	var notExtended error
 
@@ -120,6 +122,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan) (Result, error) {
 		group, _ := e.limit(o.step.Action)
 		inFlight[group]--
 		n := o.step.Number
+		result.Ended[n] = o.err
 		if o.err != nil {
 			state[n], because[n], errs[n] = failed, n, o.err
 			result.Failed++

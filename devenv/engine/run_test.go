@@ -121,7 +121,8 @@ func TestAFailedBuildDoesNotStopTheOthers(t *testing.T) {
 	if !errors.Is(err, broken) || fault.Of(err) != fault.Build {
 		t.Errorf("error = %v, want that of the build", err)
 	}
-	want := engine.Result{Done: 3, Failed: 1, Skipped: 2, Incomplete: map[string]bool{"": true, "academy": true}}
+	want := engine.Result{Done: 3, Failed: 1, Skipped: 2, Incomplete: map[string]bool{"": true, "academy": true},
+		Ended: map[int]error{1: nil, 2: broken, 3: nil, 6: nil}}
 	want.Plan = p
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)

@@ -134,8 +134,11 @@ func (c *Cluster) discardAll(ctx context.Context, v inventory, wave []plan.ID, d
 	return ends, errors.Join(failed...)
 }
 
-// leave removes the inventory if nothing is left in it, and the namespace of inventories with the last one.
+// leave removes the revisions, the inventory if nothing is left in it, and the namespace of inventories with the last one.
 func (c *Cluster) leave(ctx context.Context, r engine.Report) error {
+	if err := c.forgetRevisions(ctx); err != nil {
+		return err
+	}
 	if err := c.ledger.update(ctx, func(v inventory) {
 		clear(v.Sources)
 		clear(v.Hooks) // those left made nothing that still exists

@@ -197,7 +197,7 @@ func (f *forwarder) pick(ctx context.Context) (*corev1.Pod, error) {
 }
 
 func runs(p *corev1.Pod, s Services) bool {
-	return slices.ContainsFunc(p.Spec.Containers, func(k corev1.Container) bool { return s.of(k.Image) != "" })
+	return slices.ContainsFunc(p.Spec.Containers, func(k corev1.Container) bool { return s.Of(k.Image) != "" })
 }
 
 // port resolves the target's port to a number in the pod.

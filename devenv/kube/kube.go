@@ -30,6 +30,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -67,12 +68,13 @@ type Cluster struct {
 	now     func() time.Time
 	starts  map[string]time.Time
 
-	config  *rest.Config
-	http    *http.Client
-	dynamic dynamic.Interface
-	core    corev1.CoreV1Interface
-	apis    *apis
-	ledger  *ledger
+	config   *rest.Config
+	http     *http.Client
+	dynamic  dynamic.Interface
+	metadata metadata.Interface
+	core     corev1.CoreV1Interface
+	apis     *apis
+	ledger   *ledger
 
 	verifying chan struct{} // held by whoever verifies; guards verified
 	verified  bool
@@ -131,6 +133,9 @@ func open(config *rest.Config, o Options) (*Cluster, error) {
 	}
 	if c.dynamic, err = dynamic.NewForConfigAndClient(config, c.http); err != nil {
 		return nil, fmt.Errorf("prepare the dynamic client: %w", err)
+	}
+	if c.metadata, err = metadata.NewForConfigAndClient(config, c.http); err != nil {
+		return nil, fmt.Errorf("prepare the metadata client: %w", err)
 	}
 	typed := rest.CopyConfig(config)
 	typed.ContentType = runtime.ContentTypeProtobuf

@@ -15,7 +15,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
-// systemNamespace holds the inventories of all the environments in a cluster, and nothing else.
+// systemNamespace holds the inventories and revisions of all the environments in a cluster, and nothing else.
 const systemNamespace = "devenv-system"
 
 // owned marks what devenv made for itself.

@@ -32,7 +32,7 @@ func TestServices(t *testing.T) {
 		"web:1": "",
 		"":      "",
 	} {
-		if got := s.of(image); got != want {
+		if got := s.Of(image); got != want {
 			t.Errorf("%s: %q, want %q", image, got, want)
 		}
 	}

@@ -18,8 +18,8 @@ import (
 // itself; one without stands for every image of that repository, which is how pods of an earlier revision are found.
 type Services map[string][]string
 
-// of is the service that an image belongs to; empty for others. A full reference counts before a repository.
-func (s Services) of(image string) string {
+// Of is the service that an image belongs to; empty for others. A full reference counts before a repository.
+func (s Services) Of(image string) string {
 	repository := repositoryOf(image)
 	found := ""
 	for name, refs := range s {
@@ -126,7 +126,7 @@ func describe(p *corev1.Pod, services Services) Pod {
 	}
 	add := func(spec corev1.Container, init bool) {
 		s := statuses[spec.Name]
-		k := Container{Name: spec.Name, Image: spec.Image, Service: services.of(spec.Image), ImageID: s.ImageID, ID: s.ContainerID, Init: init,
+		k := Container{Name: spec.Name, Image: spec.Image, Service: services.Of(spec.Image), ImageID: s.ImageID, ID: s.ContainerID, Init: init,
 			Ready: s.Ready, Running: s.State.Running != nil, Restarts: int(s.RestartCount), State: containerState(s)}
 		d.Containers = append(d.Containers, k)
 		if k.Service != "" && !slices.Contains(d.Services, k.Service) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 )
@@ -82,7 +84,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.answer(w, http.StatusOK, o)
 			return
 		}
-		if list := s.list(r.URL.Path); list != nil {
+		if list := s.list(r); list != nil {
 			s.answer(w, http.StatusOK, list)
 			return
 		}
@@ -91,6 +93,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.store(w, r)
 	case http.MethodDelete:
 		s.writes++
+		if list := s.list(r); list != nil {
+			for _, at := range s.selected(r) {
+				delete(s.objects, at)
+			}
+			s.answer(w, http.StatusOK, list)
+			return
+		}
 		if s.objects[r.URL.Path] == nil {
 			s.fail(w, http.StatusNotFound, metav1.StatusReasonNotFound)
 			return
@@ -141,17 +150,45 @@ func (s *server) put(path string, o map[string]any) {
 	s.objects[path] = o
 }
 
-func (s *server) list(path string) map[string]any {
-	if !strings.HasSuffix(path, "/configmaps") {
+// list answers for ConfigMaps and Secrets; nil for others.
+func (s *server) list(r *http.Request) map[string]any {
+	kind, version := "", "v1"
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/configmaps"):
+		kind = "ConfigMapList"
+	case strings.HasSuffix(r.URL.Path, "/secrets"):
+		kind = "SecretList"
+	default:
 		return nil
 	}
 	items := []any{}
-	for at, o := range s.objects {
-		if strings.HasPrefix(at, path+"/") {
-			items = append(items, o)
+	for _, at := range s.selected(r) {
+		items = append(items, s.objects[at])
+	}
+	if strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList") {
+		kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+		for i := range items {
+			items[i] = map[string]any{"apiVersion": version, "kind": "PartialObjectMetadata", "metadata": items[i].(map[string]any)["metadata"]}
 		}
 	}
-	return map[string]any{"apiVersion": "v1", "kind": "ConfigMapList", "metadata": map[string]any{"resourceVersion": fmt.Sprint(s.version)}, "items": items}
+	return map[string]any{"apiVersion": version, "kind": kind, "metadata": map[string]any{"resourceVersion": fmt.Sprint(s.version)}, "items": items}
+}
+
+// selected are the paths of a collection's objects that have the labels that a request asks for.
+func (s *server) selected(r *http.Request) []string {
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		s.t.Errorf("%s: %v", r.URL, err)
+		return nil
+	}
+	var paths []string
+	for at, o := range s.objects {
+		found, _, _ := unstructured.NestedStringMap(o, "metadata", "labels")
+		if strings.HasPrefix(at, r.URL.Path+"/") && selector.Matches(labels.Set(found)) {
+			paths = append(paths, at)
+		}
+	}
+	return paths
 }
 
 func (s *server) fail(w http.ResponseWriter, code int, reason metav1.StatusReason) {

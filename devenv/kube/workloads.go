@@ -50,7 +50,7 @@ func (c *Cluster) Workloads(ctx context.Context, services Services) ([]Workload,
 		u := found[id]
 		w := Workload{ID: id, Images: images(u)}
 		for _, ref := range w.Images {
-			if name := services.of(ref); name != "" && !slices.Contains(w.Services, name) {
+			if name := services.Of(ref); name != "" && !slices.Contains(w.Services, name) {
 				w.Services = append(w.Services, name)
 			}
 		}
