@@ -12,6 +12,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/config"
 	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/history"
 	"github.com/devenv-run/devenv/devenv/kind"
 	"github.com/devenv-run/devenv/devenv/kube"
 	"github.com/devenv-run/devenv/devenv/plan"
@@ -27,7 +28,9 @@ type gathered struct {
 	state    kind.State
 	images   []image
 	desired  plan.Desired
+	whole    plan.Desired // desired as it is when no services are named
 	observed plan.Observed
+	heads    []history.Head // of the revisions that are kept
 
 	kubernetes string // version that a cluster created now would have; empty if not known
 }
@@ -169,6 +172,7 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 			g.desired.Images = append(g.desired.Images, plan.Image{Ref: ref})
 		}
 	}
+	g.whole = g.desired
 	partial := len(services) > 0
 	if partial {
 		restrict(&g.desired, services)
@@ -239,10 +243,11 @@ func restrict(d *plan.Desired, services []string) {
 		return foreign
 	}
 	used := map[string]bool{}
+	d.Sources = slices.Clone(d.Sources) // what is left out here is still declared
 	for i := range d.Sources {
 		s := &d.Sources[i]
-		s.Objects = slices.DeleteFunc(s.Objects, func(o plan.Object) bool { return isForeign(o.Images) })
-		s.Hooks = slices.DeleteFunc(s.Hooks, func(h plan.Hook) bool { return isForeign(h.Images) })
+		s.Objects = slices.DeleteFunc(slices.Clone(s.Objects), func(o plan.Object) bool { return isForeign(o.Images) })
+		s.Hooks = slices.DeleteFunc(slices.Clone(s.Hooks), func(h plan.Hook) bool { return isForeign(h.Images) })
 		for _, o := range s.Objects {
 			for _, ref := range o.Images {
 				used[ref] = true
@@ -254,7 +259,7 @@ func restrict(d *plan.Desired, services []string) {
 			}
 		}
 	}
-	d.Images = slices.DeleteFunc(d.Images, func(i plan.Image) bool { return !used[i.Ref] })
+	d.Images = slices.DeleteFunc(slices.Clone(d.Images), func(i plan.Image) bool { return !used[i.Ref] })
 }
 
 // observe reads what is, as far as it concerns what is desired. A partial run knows of what it leaves out only that it exists, so it
@@ -280,6 +285,10 @@ func (p *Project) observe(ctx context.Context, g *gathered, partial bool) error 
 			for _, node := range g.state.Nodes {
 				g.observed.Cluster.Nodes = append(g.observed.Cluster.Nodes, plan.Node{Name: node, Images: held[node]})
 			}
+			return err
+		})
+		group.Go(func() (err error) {
+			g.heads, err = g.cluster.Heads(ctx)
 			return err
 		})
 		group.Go(func() error {

@@ -81,36 +81,44 @@ func (p *Project) once(e event.Event) {
 	}
 }
 
-// run carries out a plan, and what extend adds to it where that is not nil, and returns how many steps were executed.
+// run carries out a plan, and what extend adds to it where that is not nil, settles what came of it, and returns how many steps were executed.
 func (p *Project) run(
 	ctx context.Context, g *gathered, todo plan.Plan, extend func(context.Context) (plan.Plan, engine.Deployer, error),
 ) (int, error) {
 	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String()})
 	if len(todo.Steps) == 0 {
-		return 0, nil
+		return p.settle(ctx, g, deployment{Plan: todo}, nil)
 	}
+	e := p.performer(g)
+	e.Extend = extend
+	result, err := e.Run(ctx, todo)
+	if e.Deployer == nil {
+		return result.Done, err
+	}
+	// Also when ctx has ended: what was applied until then is to be remembered.
+	after := context.WithoutCancel(ctx)
+	err = errors.Join(err, markDeployed(after, g, result), g.cluster.Flush(after))
+	more, err := p.settle(ctx, g, deployment(result), err)
+	return result.Done + more, err
+}
+
+// performer carries out plans with what g holds.
+func (p *Project) performer(g *gathered) *engine.Engine {
 	images := make(map[string]image, len(g.images))
 	for _, i := range g.images {
 		images[i.ref] = i
 	}
-	e := engine.Engine{
+	e := &engine.Engine{
 		Clusters: g.clusters,
 		Builder:  builder{engine: g.engine, images: images},
 		Delivery: g.clusters,
 		Sink:     p.sink,
 		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 2, Calls: 16},
-		Extend:   extend,
 	}
 	if g.cluster != nil {
 		e.Deployer = g.cluster
 	}
-	result, err := e.Run(ctx, todo)
-	if e.Deployer != nil {
-		// Also when ctx has ended: what was applied until then is to be remembered.
-		after := context.WithoutCancel(ctx)
-		err = errors.Join(err, markDeployed(after, g, result), g.cluster.Flush(after))
-	}
-	return result.Done, err
+	return e
 }
 
 // markDeployed records which sources were deployed to their end, whatever became of the others: their next deployment is an upgrade, and what

@@ -111,6 +111,7 @@ func (r *runner) commands() []*cli.Command {
 			}),
 		},
 	}
+	commands = append(commands, r.historyCommands()...)
 	for _, c := range commands {
 		taken := ""
 		if c.Name == "logs" {

@@ -40,7 +40,7 @@ type live struct {
 }
 
 func newHuman(o Options) *human {
-	h := &human{Options: o, text: printer{color: o.Color}, closed: make(chan struct{}), stopped: make(chan struct{})}
+	h := &human{Options: o, text: printer{color: o.Color, now: o.Now}, closed: make(chan struct{}), stopped: make(chan struct{})}
 	if !o.Terminal {
 		close(h.stopped)
 		return h
@@ -111,6 +111,8 @@ func (h *human) Emit(e event.Event) {
 		h.redraw(h.text.paint(green, "✓") + " " + e.Subject + " deleted\n")
 	case event.Kept:
 		h.redraw(h.text.paint(yellow, "·") + " " + e.Subject + " kept: " + e.Reason + "\n")
+	case event.Returned:
+		h.redraw(h.text.returned(e))
 	case event.Result:
 		h.result(e)
 	default:

@@ -12,8 +12,11 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
-// printer writes events as text for people, with or without colour.
-type printer struct{ color bool }
+// printer writes events as text for people, with or without colour, and times as the clock that it is given has them.
+type printer struct {
+	color bool
+	now   func() time.Time
+}
 
 const (
 	bold   = "1"
@@ -108,6 +111,8 @@ func (p printer) answer(e event.Event) string {
 	case event.Version:
 		return fmt.Sprintf("devenv %s (%s)\n%s, kind %s, Helm %s, Kubernetes client %s, %s\n",
 			e.Version, e.Commit, e.Platform, e.Kind, e.Helm, e.Kubernetes, e.Go)
+	case event.History:
+		return p.history(e)
 	case event.LogLine:
 		return p.paint(cyan, e.Pod+"/"+e.Container) + " " + e.Text + "\n"
 	case event.Forwarding:

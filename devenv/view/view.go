@@ -46,7 +46,7 @@ func New(format string, o Options) (View, error) {
 	case "json":
 		return &final{View: &machine{out: o.Out, now: o.Now}}, nil
 	case "quiet":
-		return &final{View: &quiet{text: printer{color: o.Color}, out: o.Out, err: o.Err}}, nil
+		return &final{View: &quiet{text: printer{color: o.Color, now: o.Now}, out: o.Out, err: o.Err}}, nil
 	}
 	return nil, fmt.Errorf("unknown output %q: choose human, json or quiet", format)
 }

@@ -82,6 +82,14 @@ func scene() []event.Event {
 			}, {Name: "web", Image: "registry.example.com/academy/web:devenv-1"}}},
 		event.Version{Version: "v1", Commit: "abc", Go: "go1.26", Platform: "linux/amd64", Kind: "v0.33.0", Helm: "v4", Kubernetes: "v0.37"},
 		event.Text{Text: "/state/kubeconfig"},
+		event.Returned{Workload: "Deployment/academy/grades", Service: "grades", Revision: 2, Image: grades.Ref, Since: time.Unix(1e9, 0).UTC(), Ready: true},
+		event.Returned{Workload: "Deployment/academy/web", Service: "web", Revision: 5, Image: "registry.example.com/academy/web:devenv-1", Since: time.Unix(1e9, 0).UTC(), Shares: "ConfigMap/academy/academy"},
+		event.Recorded{Service: "web", Revision: 6, Image: "registry.example.com/academy/web:devenv-1", Cause: "services/web/index.php changed"},
+		event.History{Service: "grades", Revisions: []event.Revision{
+			{Number: 2, At: time.Unix(1e9, 0).UTC(), Image: grades.Ref, Cause: "services/grades/main.go changed", Current: true},
+			{Number: 1, At: time.Unix(1e9-3600, 0).UTC(), Image: "registry.example.com/academy/grades:devenv-77bb000000", Cause: "first deployment"},
+		}},
+		event.History{Service: "web", Revisions: []event.Revision{}},
 		event.Deleted{Subject: "Deployment/academy/grades"},
 		event.Kept{Subject: "PersistentVolumeClaim/academy/data", Reason: "it holds data"},
 		event.Result{ExitCode: 4, Steps: 3, Took: 127 * time.Second, Err: errors.Join(broken, errors.New("unexpected"))},
@@ -91,7 +99,7 @@ func scene() []event.Event {
 func show(t *testing.T, format string, change func(*view.Options)) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	o := view.Options{Out: &out, Err: &out, Now: func() time.Time { return time.Unix(0, 0) }}
+	o := view.Options{Out: &out, Err: &out, Now: func() time.Time { return time.Unix(0, 0).UTC() }}
 	if change != nil {
 		change(&o)
 	}
