@@ -19,14 +19,15 @@ import (
 // charts find when they look things up.
 type testcase struct {
 	name  string
+	file  string
 	input Input
 	want  string
 }
 
-// cases unpacks testdata/cases into a directory for each.
-func cases(t testing.TB) []testcase {
+// cases unpacks the cases of a folder of testdata into a directory for each: those of "cases" render, those of "bad" are refused.
+func cases(t testing.TB, folder string) []testcase {
 	t.Helper()
-	files, err := filepath.Glob("testdata/cases/*.txtar")
+	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no cases: ", err)
 	}
@@ -36,7 +37,7 @@ func cases(t testing.TB) []testcase {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := testcase{name: strings.TrimSuffix(filepath.Base(file), ".txtar")}
+		c := testcase{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), file: file}
 		c.input, c.want = unpack(t, archive)
 		all = append(all, c)
 	}
@@ -110,17 +111,33 @@ func write(t testing.TB, file string, data []byte) {
 }
 
 func TestCases(t *testing.T) {
-	for _, c := range cases(t) {
+	for _, c := range cases(t, "cases") {
+		t.Run(c.name, func(t *testing.T) { c.check(t) })
+	}
+}
+
+// Bad input is refused with a fault of the configuration that says where, in the words of the golden file.
+func TestBad(t *testing.T) {
+	for _, c := range cases(t, "bad") {
 		t.Run(c.name, func(t *testing.T) {
-			got := outcome(t, c.input)
-			if *update {
-				rewrite(t, c.name, got)
-				return
+			if _, err := Render(t.Context(), c.input); err == nil {
+				t.Error("it renders")
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("different (-want +got); run the test with -update if that is right\n%s", diff)
-			}
+			c.check(t)
 		})
+	}
+}
+
+// check compares what Render does with what the case wants.
+func (c testcase) check(t *testing.T) {
+	t.Helper()
+	got := outcome(t, c.input)
+	if *update {
+		rewrite(t, c.file, got)
+		return
+	}
+	if diff := cmp.Diff(c.want, got); diff != "" {
+		t.Errorf("different (-want +got); run the test with -update if that is right\n%s", diff)
 	}
 }
 
@@ -159,9 +176,8 @@ func outcome(t *testing.T, in Input) string {
 }
 
 // rewrite puts what was found into a case's file.
-func rewrite(t *testing.T, name, got string) {
+func rewrite(t *testing.T, file, got string) {
 	t.Helper()
-	file := filepath.Join("testdata/cases", name+".txtar")
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func TestKustomizeCLI(t *testing.T) {
 func projects(t *testing.T) map[string]Input {
 	t.Helper()
 	all := map[string]Input{"shop": shop(t)}
-	for _, c := range cases(t) {
+	for _, c := range cases(t, "cases") {
 		if !strings.HasPrefix(c.want, "error ") {
 			all[c.name] = c.input
 		}

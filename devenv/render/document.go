@@ -78,10 +78,10 @@ func decode(data []byte) (value map[string]any, twice []syntaxError, err error) 
 	if err != nil {
 		strict := err
 		if asJSON, err = yaml.YAMLToJSON(data); err != nil {
-			return nil, nil, yamlError(err)
+			return nil, nil, yamlError(err, data)
 		}
 		for _, words := range yamlTwice.FindAllString(strict.Error(), -1) {
-			twice = append(twice, *yamlError(errors.New(words)))
+			twice = append(twice, *yamlError(errors.New(words), data))
 		}
 	}
 	value, err = object(asJSON)
@@ -163,8 +163,12 @@ var (
 	parserSays = regexp.MustCompile(`did not find expected (key|'-' indicator|node content|',' or '[\]}]'|<document start>)`)
 )
 
-// yamlError finds the line in an error of the YAML library, and takes off its words what was put before them.
-func yamlError(err error) *syntaxError {
+// noAnchor is a complaint of the YAML library that names no line.
+var noAnchor = regexp.MustCompile(`^unknown anchor '(.+)' referenced$`)
+
+// yamlError finds the line in an error of the YAML library, and takes off its words what was put before them. data is what was
+// read, to look for what the words are about where they name no line; it may be nil.
+func yamlError(err error, data []byte) *syntaxError {
 	words := err.Error()
 	if i := strings.LastIndex(words, "yaml: "); i >= 0 {
 		words = strings.TrimPrefix(words[i+len("yaml: "):], "unmarshal errors:\n  ")
@@ -173,6 +177,10 @@ func yamlError(err error) *syntaxError {
 	if m := yamlLine.FindStringSubmatch(words); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		words = strings.Replace(words, m[0], "", 1)
+	}
+	if m := noAnchor.FindStringSubmatch(words); m != nil {
+		before, _, _ := bytes.Cut(data, []byte("*"+m[1]))
+		line = bytes.Count(before, []byte("\n")) + 1
 	}
 	if line == 0 || parserSays.MatchString(words) {
 		line++

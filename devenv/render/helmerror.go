@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	chart "helm.sh/helm/v4/pkg/chart/v2"
+
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
@@ -40,28 +42,64 @@ func loadError(dir string, err error) error {
 	if m := cannotLoad.FindStringSubmatch(err.Error()); m != nil {
 		where = path.Join(dir, m[1])
 		if strings.Contains(err.Error(), "yaml: ") {
-			syntax := yamlError(err)
+			syntax := yamlError(err, nil)
 			where, err = fmt.Sprintf("%s:%d", where, syntax.line), syntax
 		}
 	}
 	return config(where, "chart "+dir+" cannot be loaded", err, "")
 }
 
+// noTable is Helm's complaint, with a mistake in its wording, about a value that stands in the place of a mapping.
+var noTable = regexp.MustCompile(`type mismatch on (\S+): %!t\(.*\)`)
+
 // valuesError is a chart that does not accept the values it gets.
 func valuesError(l *release, err error) error {
 	name := l.chart.Name()
 	if !strings.Contains(err.Error(), "specifications of the schema") {
-		return config(l.paths(name+"/values.yaml"), "values of chart "+name, err, "")
+		err = errors.New(noTable.ReplaceAllString(err.Error(), "$1 has to be a mapping"))
+		return config(l.paths(name+"/values.yaml"), "values of chart "+name, err, "Correct them in "+l.valueFiles()+".")
 	}
 	_, complaints, _ := strings.Cut(err.Error(), "\n")
+	complaints = strings.TrimSpace(complaints)
+	schema := l.schemaOf(complaints)
+	if !strings.Contains(complaints, "\n- at '") { // nothing was held against it
+		_, words, _ := strings.Cut(complaints, "\n")
+		return config(schema, "schema of the values of source "+l.source.Name+" cannot be used", errors.New(words), "")
+	}
+	f := config(schema, "values of source "+l.source.Name+" do not match the chart's schema", nil, "Correct them in "+l.valueFiles()+".")
+	f.Detail = complaints
+	return f
+}
+
+// valueFiles names the files from which the release's values come.
+func (l *release) valueFiles() string {
 	files := slices.Clone(l.source.Helm.Values)
 	if l.source.Local != nil {
 		files = append(files, l.source.Local.Values...)
 	}
-	f := config(l.paths(name+"/values.schema.json"), "values of source "+l.source.Name+" do not match the chart's schema", nil,
-		"Correct them in "+strings.Join(append(files, l.paths(name+"/values.yaml")), " or ")+".")
-	f.Detail = strings.TrimSpace(complaints)
-	return f
+	return strings.Join(append(files, l.paths(l.chart.Name()+"/values.yaml")), " or ")
+}
+
+// schemaOf is the file of the schema that complains; complaints begin with the name of the chart whose it is.
+func (l *release) schemaOf(complaints string) string {
+	name, _, _ := strings.Cut(complaints, ":")
+	var find func(c *chart.Chart) *chart.Chart
+	find = func(c *chart.Chart) *chart.Chart {
+		if c.Name() == name && c.Schema != nil {
+			return c
+		}
+		for _, sub := range c.Dependencies() {
+			if found := find(sub); found != nil {
+				return found
+			}
+		}
+		return nil
+	}
+	whose := find(l.chart)
+	if whose == nil {
+		whose = l.chart
+	}
+	return l.paths(whose.ChartFullPath() + "/values.schema.json")
 }
 
 // place in a chart, in Helm's messages: "academy/templates/web.yaml:12:5" or "(academy/templates/web.yaml:12)".
@@ -70,7 +108,17 @@ var chartPlace = regexp.MustCompile(`([^\s()"<>]+):(\d+)(?::(\d+))?`)
 // templateError is a template that does not render. Helm's words name the whole chain of templates; the last one of the chain
 // is where the failing expression stands.
 func templateError(l *release, err error) error {
-	return config(l.placeOf(err), "chart "+l.chart.Name()+" of source "+l.source.Name+" does not render", err, "")
+	return config(l.placeOf(err), "chart "+l.chart.Name()+" of source "+l.source.Name+" does not render", abridged(err), "")
+}
+
+// abridged is an error whose text is not longer than a person reads. A template that includes itself is told of a thousand times.
+func abridged(err error) error {
+	const head, tail = 800, 400
+	words := err.Error()
+	if len(words) <= head+tail {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(words[:head], "") + " … " + strings.ToValidUTF8(words[len(words)-tail:], ""))
 }
 
 // placeOf finds the last place of the chart that Helm's words name; the chart itself where they name none.

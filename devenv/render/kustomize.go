@@ -6,7 +6,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -42,7 +41,7 @@ func (r *rendering) kustomize(s *Source) ([]doc, error) {
 		if errors.As(local.refused, &refused) {
 			return nil, config(refused.where, refused.Error(), nil, "Copy it into the repository and name the local folder or file.")
 		}
-		return nil, kustomizeError(origin, local.names(local.last), s, r.inProject(err))
+		return nil, r.kustomizeError(origin, local.names(local.last), s, r.inProject(err))
 	}
 	text, err := resources.AsYaml()
 	if err != nil {
@@ -110,30 +109,6 @@ func (r *rendering) projectPath(file string) string {
 	return file
 }
 
-// malformed is what Kustomize says of a resource that is no YAML.
-var malformed = regexp.MustCompile(`MalformedYAMLError: .* in File: (\S+)`)
-
-// kustomizeError is an overlay that does not build; last is the file that Kustomize read last. Kustomize tries each resource as
-// a file and as a folder and tells of both; the words are kept, for only the author can say which was meant.
-func kustomizeError(origin, last string, s *Source, err error) error {
-	words := err.Error()
-	if m := malformed.FindStringSubmatch(words); m != nil && path.Base(m[1]) == path.Base(last) {
-		syntax := yamlError(err)
-		syntax.err = errors.New(strings.TrimSuffix(syntax.Error(), " in File: "+m[1]))
-		return config(fmt.Sprintf("%s:%d", last, syntax.line), "not a valid manifest", syntax, "")
-	}
-	next := ""
-	switch {
-	case strings.Contains(words, "security; file"):
-		next = "A kustomization may read only files in or below its own folder: move the file there, or make its folder a base."
-	case strings.Contains(words, "--enable-helm"):
-		next = "Deploy the chart by a source of its own, with helm instead of kustomize; kubectl does not render it either."
-	case strings.Contains(words, "no such file"):
-		next = "Check the paths that the kustomization names."
-	}
-	return config(origin, "kustomization of source "+s.Name+" does not build", err, next)
-}
-
 // localFiles is the file system that Kustomize sees: the disk, except that a kustomization which names anything remote
 // cannot be read. Kustomize would run git or ask the network for it, and what it got would differ from one day to the next.
 type localFiles struct {
@@ -141,13 +116,15 @@ type localFiles struct {
 	names   func(string) string // of a file, for messages
 	refused error               // the first refusal; Kustomize hides it in its own words
 	schema  bool                // a kustomization replaces the OpenAPI schema
-	last    string              // the file that was read last
+	last    string              // the file that was read last, with success
 }
 
 // ReadFile implements filesys.FileSystem.
 func (f *localFiles) ReadFile(file string) ([]byte, error) {
-	f.last = file
 	data, err := f.FileSystem.ReadFile(file)
+	if err == nil {
+		f.last = file
+	}
 	if err != nil || !slices.Contains(konfig.RecognizedKustomizationFileNames(), filepath.Base(file)) {
 		return data, err
 	}

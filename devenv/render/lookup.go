@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/secret"
 )
 
 // Lookup reads what a chart's lookup function asks for: the object of that name, or with an empty name the list of all in the
@@ -30,6 +31,7 @@ type lookups struct {
 	ctx      context.Context // of the Render that executes the templates; the function has no other way to get it
 	read     Lookup          // nil where there is no cluster
 	promised func(apiVersion, kind string) bool
+	secrets  *secret.Redactor
 	answers  map[lookupKey]map[string]any
 	missed   bool  // an object asked for is not there
 	failed   error // the first error of read; Helm's engine keeps only its text
@@ -59,6 +61,7 @@ func (l *lookups) lookup(apiVersion, kind, namespace, name string) (map[string]a
 		}
 	}
 	l.answers[key] = answer
+	l.learn(answer)
 	if len(answer) == 0 {
 		l.missed = true
 		if name == "" && l.read != nil { // a list of nothing, as a cluster answers
@@ -67,6 +70,17 @@ func (l *lookups) lookup(apiVersion, kind, namespace, name string) (map[string]a
 		return map[string]any{}, nil
 	}
 	return runtime.DeepCopyJSON(answer), nil // a template may change what it gets
+}
+
+// learn has the values of Secrets that were found hidden from messages, which quote what templates were working on.
+func (l *lookups) learn(answer map[string]any) {
+	l.secrets.AddObject(answer)
+	items, _ := answer["items"].([]any)
+	for _, item := range items {
+		if o, ok := item.(map[string]any); ok {
+			l.secrets.AddObject(o)
+		}
+	}
 }
 
 // lookupError is a question that the cluster did not answer.
@@ -85,7 +99,7 @@ func (l *release) newLookups(ctx context.Context) *lookups {
 		api := apiVersion + "/" + kind
 		return slices.Contains(l.apis, api) && !slices.Contains(l.in.Capabilities.APIVersions, api)
 	}
-	return &lookups{ctx: ctx, read: l.in.Capabilities.Lookup, promised: promised, answers: map[lookupKey]map[string]any{}}
+	return &lookups{ctx: ctx, read: l.in.Capabilities.Lookup, promised: promised, secrets: l.in.Secrets, answers: map[lookupKey]map[string]any{}}
 }
 
 // unanswered is a template that does not render because of a lookup; words are Helm's, and say in which one.
