@@ -20,6 +20,7 @@ func (r *rendering) inProject(err error) error {
 	words := err.Error()
 	for _, dir := range r.dirs() {
 		words = strings.ReplaceAll(words, dir+string(filepath.Separator), "")
+		words = strings.ReplaceAll(words, dir, ".")
 	}
 	return errors.New(words)
 }
