@@ -137,7 +137,7 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 		}
 	}
 	present := map[string]bool{}
-	input, err := p.renderInput(g, capabilities, deployed)
+	input, err := p.renderInput(p.config, g.images, capabilities, deployed)
 	if err != nil {
 		return err
 	}
@@ -180,17 +180,17 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 	return p.observe(ctx, g, partial)
 }
 
-// renderInput maps devenv.yaml to what render takes. Add-ons come first, as a source of their own.
-func (p *Project) renderInput(g *gathered, c render.Capabilities, deployed map[string]bool) (render.Input, error) {
-	in := render.Input{Dir: p.config.Dir, Capabilities: c, Secrets: p.secrets}
-	for _, name := range p.config.Cluster.Addons {
+// renderInput maps a devenv.yaml to what render takes. Add-ons come first, as a source of their own.
+func (p *Project) renderInput(of *config.Config, images []image, c render.Capabilities, deployed map[string]bool) (render.Input, error) {
+	in := render.Input{Dir: of.Dir, Capabilities: c, Secrets: p.secrets}
+	for _, name := range of.Cluster.Addons {
 		manifest, err := templates.Addon(name)
 		if err != nil {
 			return in, err
 		}
-		in.Sources = append(in.Sources, render.Source{Name: name, Raw: manifest, Pos: p.config.Cluster.Pos.String()})
+		in.Sources = append(in.Sources, render.Source{Name: name, Raw: manifest, Pos: of.Cluster.Pos.String()})
 	}
-	for _, d := range p.config.Deploy {
+	for _, d := range of.Deploy {
 		s := render.Source{
 			Name: d.Name, Namespace: d.Namespace, Kustomize: d.Kustomize, Manifests: d.Manifests,
 			Upgrade: deployed[d.Name], Pos: d.Pos.String(),
@@ -203,8 +203,8 @@ func (p *Project) renderInput(g *gathered, c render.Capabilities, deployed map[s
 		}
 		in.Sources = append(in.Sources, s)
 	}
-	in.Divergences = divergences(p.config)
-	for _, i := range g.images {
+	in.Divergences = divergences(of)
+	for _, i := range images {
 		in.Services = append(in.Services, render.Service{Name: i.service.Name, Repository: i.service.Image, Ref: i.ref, Pos: i.service.Pos.String()})
 	}
 	return in, nil

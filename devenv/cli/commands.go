@@ -112,6 +112,7 @@ func (r *runner) commands() []*cli.Command {
 		},
 	}
 	commands = append(commands, r.historyCommands()...)
+	commands = append(commands, r.parityCommands()...)
 	for _, c := range commands {
 		taken := ""
 		if c.Name == "logs" {

@@ -83,6 +83,8 @@ func Log(l *slog.Logger) event.Sink {
 	return event.SinkFunc(func(e event.Event) {
 		switch e := e.(type) {
 		case event.LogLine, event.Rendered, event.Text:
+		case event.Parity:
+			l.Info(e.Type(), "summary", e.Summary, "against", e.Against)
 		case event.StepProgress:
 			l.Debug(e.Type(), "step", e.Step.Number, "text", e.Text)
 		case event.PlanComputed:
