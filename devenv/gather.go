@@ -31,6 +31,8 @@ type gathered struct {
 	whole    plan.Desired // desired as it is when no services are named
 	observed plan.Observed
 	heads    []history.Head // of the revisions that are kept
+	// undeclared is what the cluster still has of what was declared once; empty for a run of some services.
+	undeclared kube.Undeclared
 
 	kubernetes string // version that a cluster created now would have; empty if not known
 }
@@ -297,10 +299,12 @@ func (p *Project) observe(ctx context.Context, g *gathered, partial bool) error 
 				return err
 			}
 			g.observed.Live, g.observed.Hooks, g.observed.Sources = seen.Live, seen.Hooks, seen.Sources
-			if !partial {
-				g.observed.Applied = seen.Applied
+			if partial {
+				return nil
 			}
-			return nil
+			g.undeclared, err = g.cluster.Undeclared(ctx, g.desired.Sources)
+			g.observed.Applied, g.observed.Holds = g.undeclared.Objects, g.undeclared.Holds
+			return err
 		})
 	}
 	return group.Wait()

@@ -11,9 +11,12 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
-// Up makes the environment match the working tree and returns when it is ready. services restricts it to those services and to what
-// belongs to no service. With nothing to do it executes no step.
-func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
+// Up makes the environment match the working tree and returns when it is ready. With nothing to do it executes no step.
+func (p *Project) Up(ctx context.Context, o UpOptions) (Outcome, error) {
+	if err := o.check(); err != nil {
+		return Outcome{}, err
+	}
+	services := o.Services
 	release, err := p.state.lock()
 	if err != nil {
 		return Outcome{}, err
@@ -26,6 +29,7 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 		return Outcome{}, stopped(ctx, err)
 	}
 	defer func() { g.close() }()
+	g.desired.Data = o.Data
 	todo := g.plan()
 	var extend func(context.Context) (plan.Plan, engine.Deployer, error)
 	if g.state.Status != plan.Running {
@@ -36,8 +40,13 @@ func (p *Project) Up(ctx context.Context, services []string) (Outcome, error) {
 	if err != nil {
 		return Outcome{Steps: total}, stopped(ctx, err)
 	}
+	kept := g.plan().Kept // of the whole plan, where it was extended
+	p.tellKept(g, kept)
 	if len(services) == 0 {
 		p.remember(g.images)
+		if err := p.tidy(ctx, g, kept); err != nil {
+			return Outcome{Steps: total}, stopped(ctx, err)
+		}
 	}
 	summary := p.name + " is ready, " + plan.Count(total, "step")
 	if total == 0 {
@@ -160,15 +169,20 @@ func stopped(ctx context.Context, err error) error {
 }
 
 // Plan says what Up would do, and changes nothing.
-func (p *Project) Plan(ctx context.Context, services []string) (Outcome, error) {
+func (p *Project) Plan(ctx context.Context, o UpOptions) (Outcome, error) {
+	if err := o.check(); err != nil {
+		return Outcome{}, err
+	}
 	p.notices()
-	g, err := p.gather(ctx, services)
+	g, err := p.gather(ctx, o.Services)
 	if err != nil {
 		return Outcome{}, stopped(ctx, err)
 	}
 	defer g.close()
+	g.desired.Data = o.Data
 	todo := g.plan()
 	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String(), DryRun: true})
+	p.tellKept(g, todo.Kept)
 	if g.state.Status == plan.Stopped {
 		p.sink.Emit(event.Notice{Text: "the cluster is stopped; what else there is to do is planned once it runs"})
 	}

@@ -14,17 +14,20 @@ func (r *runner) commands() []*cli.Command {
 			Name: "up", ArgsUsage: "[SERVICE…]",
 			Usage: "make the environment match the working tree, wait until it is ready, exit",
 			Description: "Creates the cluster, builds, loads, applies and waits, as far as that is needed: `devenv plan` shows what it would do.\n" +
-				"With services, only they are built and rolled out, with everything that belongs to no service; a pod that they share with others stays whole.",
+				"With services, only they are built and rolled out, with everything that belongs to no service; a pod that they share with others stays whole.\n" +
+				"What is no longer declared is removed at the end, but for persistent data and for what others use.",
+			Flags: []cli.Flag{dataFlag("remove what is no longer declared even if persistent data goes with it")},
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
 				defer i.sayStopping()()
-				return p.Up(i.ctx, i.Args().Slice())
+				return p.Up(i.ctx, i.upOptions())
 			}),
 		},
 		{
 			Name: "plan", ArgsUsage: "[SERVICE…]",
 			Usage: "show what `up` would do, and the cause of each step; changes nothing",
+			Flags: []cli.Flag{dataFlag("as `up --data`")},
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
-				return p.Plan(i.ctx, i.Args().Slice())
+				return p.Plan(i.ctx, i.upOptions())
 			}),
 		},
 		{
@@ -127,6 +130,13 @@ func (r *runner) commands() []*cli.Command {
 		}
 	}
 	return commands
+}
+
+func dataFlag(usage string) cli.Flag { return &cli.BoolFlag{Name: "data", Usage: usage} }
+
+// upOptions are what `up` and `plan` are told.
+func (i *invocation) upOptions() devenv.UpOptions {
+	return devenv.UpOptions{Services: i.Args().Slice(), Data: i.Bool("data")}
 }
 
 // refuseArguments is for commands that take none.

@@ -46,6 +46,7 @@ func DeployerSuite(t *testing.T, fresh func(t *testing.T) DeployerSubject) {
 	run("what was not applied is not deleted", testStranger)
 	run("an autoscaled workload keeps the replicas that it has", testAutoscaled)
 	run("a deleted object is gone and forgotten", testDelete)
+	run("a claim is left where it is, until data may go", testDeleteData)
 	run("a workload is awaited until its pods are ready", testAwait)
 	run("a workload that exits again and again fails early, with its last lines", testCrash)
 	run("an image that cannot be had fails early", testNoImage)
@@ -128,7 +129,7 @@ func testAdopt(t *testing.T, s DeployerSubject) {
 		t.Errorf("detail %q does not say that somebody else made it", detail)
 	}
 	s.requireContent(t, o.ID, `"ours"`)
-	if err := s.Refresh().Delete(ctx, "source", o.ID, discard); err != nil {
+	if err := s.Refresh().Delete(ctx, "source", o.ID, false, discard); err != nil {
 		t.Fatal(err)
 	}
 	s.requireContent(t, o.ID, `"ours"`)
@@ -148,7 +149,7 @@ func testReplaced(t *testing.T, s DeployerSubject) {
 		t.Fatal(err)
 	}
 	var said lines
-	if err := s.Delete(ctx, "source", o.ID, said.report); err != nil {
+	if err := s.Delete(ctx, "source", o.ID, false, said.report); err != nil {
 		t.Fatal(err)
 	}
 	s.requireContent(t, o.ID, `"theirs"`)
@@ -164,7 +165,7 @@ func testStranger(t *testing.T, s DeployerSubject) {
 	if err := s.Make(ctx, o); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Delete(ctx, "source", o.ID, discard); fault.Of(err) != fault.Refused {
+	if err := s.Delete(ctx, "source", o.ID, false, discard); fault.Of(err) != fault.Refused {
 		t.Errorf("deleting it: %v, want a refusal", err)
 	}
 	s.requireContent(t, o.ID, `"theirs"`)
@@ -176,14 +177,37 @@ func testDelete(t *testing.T, s DeployerSubject) {
 	if _, err := s.Apply(ctx, "source", o); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Refresh().Delete(ctx, "source", o.ID, discard); err != nil {
+	if err := s.Refresh().Delete(ctx, "source", o.ID, false, discard); err != nil {
 		t.Fatal(err)
 	}
 	s.requireAbsent(t, o.ID)
 	s.requireForgotten(t, o.ID)
-	if err := s.Delete(ctx, "source", o.ID, discard); fault.Of(err) != fault.Refused && err != nil {
+	if err := s.Delete(ctx, "source", o.ID, false, discard); fault.Of(err) != fault.Refused && err != nil {
 		t.Errorf("deleting it again: %v", err)
 	}
+}
+
+func testDeleteData(t *testing.T, s DeployerSubject) {
+	ctx := t.Context()
+	o := s.claim("data")
+	if _, err := s.Apply(ctx, "source", o); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // once as an applied object, once as one that was kept
+		var said lines
+		if err := s.Refresh().Delete(ctx, "source", o.ID, false, said.report); err != nil {
+			t.Fatal(err)
+		}
+		if said.count() == 0 {
+			t.Error("nobody said that it was kept")
+		}
+		s.requireContent(t, o.ID, "PersistentVolumeClaim")
+		s.requireForgotten(t, o.ID)
+	}
+	if err := s.Refresh().Delete(ctx, "source", o.ID, true, discard); err != nil {
+		t.Fatal(err)
+	}
+	s.requireAbsent(t, o.ID)
 }
 
 func testAwait(t *testing.T, s DeployerSubject) {

@@ -28,6 +28,7 @@ type Deployer struct {
 	mu      sync.Mutex
 	objects map[plan.ID]fakeObject
 	applied map[plan.ID]plan.AppliedRef
+	kept    map[plan.ID]plan.AppliedRef // ours, and left where they are
 	adopted map[plan.ID]bool
 	hooks   map[plan.ID]string
 	made    int
@@ -80,6 +81,7 @@ func (d *Deployer) Succeeded() map[plan.ID]string {
 func (d *Deployer) put(o plan.Object, owner string) fakeObject {
 	if d.objects == nil {
 		d.objects, d.applied, d.adopted, d.hooks = map[plan.ID]fakeObject{}, map[plan.ID]plan.AppliedRef{}, map[plan.ID]bool{}, map[plan.ID]string{}
+		d.kept = map[plan.ID]plan.AppliedRef{}
 	}
 	old, ok := d.objects[o.ID]
 	if !ok {
@@ -244,7 +246,7 @@ func (d *Deployer) Run(ctx context.Context, _ string, h plan.Hook, r engine.Repo
 }
 
 // Delete implements engine.Deployer.
-func (d *Deployer) Delete(ctx context.Context, _ string, id plan.ID, r engine.Report) error {
+func (d *Deployer) Delete(ctx context.Context, _ string, id plan.ID, data bool, r engine.Report) error {
 	if err := d.fails(ctx, plan.Delete, id); err != nil {
 		return err
 	}
@@ -252,9 +254,19 @@ func (d *Deployer) Delete(ctx context.Context, _ string, id plan.ID, r engine.Re
 	defer d.mu.Unlock()
 	ref, ok := d.applied[id]
 	if !ok {
+		ref, ok = d.kept[id]
+	}
+	if !ok {
 		return &fault.Error{Kind: fault.Refused, What: id.String() + " is not deleted", Err: errors.New("devenv did not apply it"), Next: "Delete it the way it was made."}
 	}
+	if plan.HoldsData(id) && !data {
+		r("kept: it holds data")
+		d.kept[id] = ref
+		delete(d.applied, id)
+		return nil
+	}
 	delete(d.applied, id)
+	delete(d.kept, id)
 	if d.adopted[id] || d.objects[id].uid != ref.UID {
 		r("kept: somebody else made it")
 		return nil

@@ -30,6 +30,18 @@ func (s DeployerSubject) settings(name, key, value string) plan.Object {
 	}, plan.ID{Kind: "ConfigMap", Namespace: s.Namespace, Name: name}, false)
 }
 
+// claim is a persistent volume claim that nobody uses.
+func (s DeployerSubject) claim(name string) plan.Object {
+	return Object(map[string]any{
+		"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+		"metadata": map[string]any{"name": name, "namespace": s.Namespace},
+		"spec": map[string]any{
+			"accessModes": []any{"ReadWriteOnce"},
+			"resources":   map[string]any{"requests": map[string]any{"storage": "1Mi"}},
+		},
+	}, plan.ID{Kind: "PersistentVolumeClaim", Namespace: s.Namespace, Name: name}, true)
+}
+
 // deployment runs one pod whose container runs a script.
 func (s DeployerSubject) deployment(name, image, script string) plan.Object {
 	labels := map[string]any{"app": name}

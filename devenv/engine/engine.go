@@ -42,6 +42,7 @@ type Deployer interface {
 	Await(ctx context.Context, source string, o plan.Object, r Report) error
 	// Run runs a hook to its end under Helm's rules and records its hash when it succeeded.
 	Run(ctx context.Context, source string, h plan.Hook, r Report) error
-	// Delete removes the object if devenv applied it to this environment, and waits until it is gone.
-	Delete(ctx context.Context, source string, id plan.ID, r Report) error
+	// Delete removes the object if it is devenv's in this environment, and waits until it is gone. It leaves persistent data where it is, and a
+	// namespace or a definition that others use, and says so through r, unless data lets them go.
+	Delete(ctx context.Context, source string, id plan.ID, data bool, r Report) error
 }

@@ -205,7 +205,7 @@ func (e *Engine) perform(ctx context.Context, s plan.Step) (o outcome) {
 	case plan.Run:
 		o.err = e.Deployer.Run(ctx, s.Source, *s.Hook, report)
 	case plan.Delete:
-		o.err = e.Deployer.Delete(ctx, s.Source, *s.ID, report)
+		o.err = e.Deployer.Delete(ctx, s.Source, *s.ID, s.Data, report)
 	default:
 		o.err = fmt.Errorf("no way to perform %s", s)
 	}

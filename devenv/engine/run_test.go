@@ -73,7 +73,7 @@ func (w *world) Await(ctx context.Context, _ string, o plan.Object, _ engine.Rep
 func (w *world) Run(ctx context.Context, _ string, h plan.Hook, _ engine.Report) error {
 	return w.do(ctx, plan.Run, "run "+h.ID.Name)
 }
-func (w *world) Delete(ctx context.Context, _ string, id plan.ID, _ engine.Report) error {
+func (w *world) Delete(ctx context.Context, _ string, id plan.ID, _ bool, _ engine.Report) error {
 	return w.do(ctx, plan.Delete, "delete "+id.Name)
 }
 

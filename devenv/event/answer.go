@@ -64,7 +64,7 @@ type Deleted struct {
 	Subject string `json:"subject"`
 }
 
-// Kept says that something was deliberately not deleted.
+// Kept says that something was deliberately not deleted: by `down`, or by `up` although nothing declares it any more.
 type Kept struct {
 	Subject string `json:"subject"`
 	Reason  string `json:"reason"`

@@ -24,15 +24,14 @@ import (
 // there, and returns when the object and what it owns are gone.
 //
 // Some things it leaves where they are, says so through r, and strikes from what the environment applies: an object that
-// existed before devenv applied it, one that somebody made again, and one that holds data or others' objects (a claim, a
-// namespace that is not empty, a definition with instances). The latter go with DeleteAll and its Data option.
-func (c *Cluster) Delete(ctx context.Context, _ string, id plan.ID, r engine.Report) error {
+// existed before devenv applied it, one that somebody made again, and, unless data says so, one that holds data or others'
+// objects (a claim, a namespace that is not empty, a definition with instances). The latter it goes on remembering.
+func (c *Cluster) Delete(ctx context.Context, source string, id plan.ID, data bool, r engine.Report) error {
 	v, err := c.ledger.current(ctx)
 	if err != nil {
 		return err
 	}
-	e, ok := v.Objects[id]
-	if !ok {
+	if !v.lists(id) {
 		return &fault.Error{Kind: fault.Refused, What: id.String() + " is not deleted",
 			Err:  errors.New("devenv did not apply it to environment " + c.env),
 			Next: "If it is not needed, delete it the way it was made."}
@@ -41,7 +40,8 @@ func (c *Cluster) Delete(ctx context.Context, _ string, id plan.ID, r engine.Rep
 	if err != nil {
 		return unanswered(err, "the claims of "+id.String()+" could not be read")
 	}
-	end, err := c.discard(ctx, id, e.UID, e.Adopted, false, r)
+	uid, adopted := v.identity(id)
+	end, err := c.discard(ctx, id, uid, adopted, data, r)
 	if err != nil {
 		return err
 	}
@@ -51,13 +51,9 @@ func (c *Cluster) Delete(ctx context.Context, _ string, id plan.ID, r engine.Rep
 	noting, cancel := after(ctx)
 	defer cancel()
 	return c.ledger.update(noting, func(v inventory) {
-		if end.ours {
-			v.keep(id)
-		} else {
-			v.forget(id)
-		}
+		v.settle(id, end)
 		for claim, uid := range claims {
-			v.note(claim, keptEntry{Source: e.Source, UID: uid})
+			v.note(claim, keptEntry{Source: source, UID: uid})
 		}
 	})
 }
@@ -200,7 +196,7 @@ func remaining(p *picture, uid types.UID) (left *unstructured.Unstructured, whol
 
 func undeleted(id plan.ID, limit time.Duration, why string) error {
 	return &fault.Error{Kind: fault.Deploy, What: fmt.Sprintf("%s was not gone within %s", id, limit), Err: errors.New(why),
-		Next: "What it waits for must run for it to go: run devenv down again once that is so. " +
+		Next: "What it waits for must run for it to go: run the command again once that is so, or take its finalizers away by hand. " +
 			"devenv down --cluster removes everything."}
 }
 

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -165,8 +166,8 @@ func (c *Cluster) leave(ctx context.Context, r engine.Report) error {
 
 // waves orders what the inventory lists for deletion. Within a wave the order does not matter.
 func waves(v inventory) [][]plan.ID {
-	all := make([][]plan.ID, lastWave+1)
-	add := func(id plan.ID) { w := waveOf(id); all[w] = append(all[w], id) }
+	all := map[int][]plan.ID{}
+	add := func(id plan.ID) { w := plan.Wave(id); all[w] = append(all[w], id) }
 	for id := range v.Objects {
 		add(id)
 	}
@@ -180,28 +181,10 @@ func waves(v inventory) [][]plan.ID {
 			add(id)
 		}
 	}
-	for _, wave := range all {
-		slices.SortFunc(wave, compare)
+	var ordered [][]plan.ID
+	for _, w := range slices.Sorted(maps.Keys(all)) {
+		slices.SortFunc(all[w], compare)
+		ordered = append(ordered, all[w])
 	}
-	return slices.DeleteFunc(all, func(wave []plan.ID) bool { return len(wave) == 0 })
-}
-
-const lastWave = 5
-
-// waveOf says when an object is deleted.
-func waveOf(id plan.ID) int {
-	builtIn := id.Group == "" || !strings.Contains(id.Group, ".") || strings.HasSuffix(id.Group, ".k8s.io")
-	switch {
-	case id.Group == "admissionregistration.k8s.io", id.Kind == "APIService":
-		return 0 // they would call, for all that follows, pods that are gone
-	case !builtIn:
-		return 1 // while the controllers still run that clear their finalizers
-	case id.Kind == "CustomResourceDefinition":
-		return 4
-	case id.Kind == "Namespace":
-		return lastWave
-	case id.Group == "apps", id.Group == "batch", id.Kind == "Pod", id.Group == "autoscaling", id.Group == "policy":
-		return 2
-	}
-	return 3 // what workloads use: configuration, claims, accounts, Services
+	return ordered
 }

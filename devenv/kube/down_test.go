@@ -158,7 +158,7 @@ func TestDeleteSaysWhatAFinalizerHoldsUp(t *testing.T) {
 	o := declare(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: held, namespace: "+ns+", finalizers: [example.com/never]}}")
 	applyAll(t, c, o)
 	var said []string
-	err := c.Delete(ctx, "source", o.ID, func(text string) { said = append(said, text) })
+	err := c.Delete(ctx, "source", o.ID, false, func(text string) { said = append(said, text) })
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Kind != fault.Deploy || !strings.Contains(f.Error(), "example.com/never") || len(said) == 0 {
 		t.Errorf("got %v, said %v", err, said)
@@ -168,7 +168,7 @@ func TestDeleteSaysWhatAFinalizerHoldsUp(t *testing.T) {
 	if err := sendAs(ctx, c, "kubectl-edit", free); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Delete(ctx, "source", o.ID, func(string) {}); err != nil {
+	if err := c.Delete(ctx, "source", o.ID, false, func(string) {}); err != nil {
 		t.Errorf("after that: %v", err)
 	}
 }

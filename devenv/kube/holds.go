@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,26 +23,39 @@ func (c *Cluster) holds(ctx context.Context, id plan.ID, live *unstructured.Unst
 	case schema.GroupKind{Kind: "PersistentVolumeClaim"}, schema.GroupKind{Kind: "PersistentVolume"}:
 		return "it holds data", nil
 	case schema.GroupKind{Kind: "Namespace"}:
-		left, err := c.strangers(ctx, id.Name)
-		if err != nil || len(left) == 0 {
-			return "", err
-		}
-		return "it holds " + inWords(left, 3), nil
-	case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
-		return c.instances(ctx, live)
+	case definitions:
+	default:
+		return "", nil
 	}
-	return "", nil
+	left, err := c.contents(ctx, id, live)
+	if err != nil || len(left) == 0 {
+		return "", err
+	}
+	return plan.Holding(id, left), nil
 }
 
-// strangers lists what is in a namespace and will not go by itself, as people read it. What every namespace has, what belongs
+var definitions = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+
+// contents lists what lives in a namespace and will not go by itself, or the instances of a definition. Other kinds hold nothing.
+func (c *Cluster) contents(ctx context.Context, id plan.ID, live *unstructured.Unstructured) ([]plan.ID, error) {
+	switch groupKind(id) {
+	case schema.GroupKind{Kind: "Namespace"}:
+		return c.strangers(ctx, id.Name)
+	case definitions:
+		return c.instances(ctx, live)
+	}
+	return nil, nil
+}
+
+// strangers lists what is in a namespace and will not go by itself. What every namespace has, what belongs
 // to something that is being deleted and what only reports does not count.
-func (c *Cluster) strangers(ctx context.Context, namespace string) ([]string, error) {
+func (c *Cluster) strangers(ctx context.Context, namespace string) ([]plan.ID, error) {
 	kinds, err := c.apis.preferred(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex
-	var names []string
+	var found []plan.ID
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(concurrency)
 	for _, a := range kinds {
@@ -51,7 +63,7 @@ func (c *Cluster) strangers(ctx context.Context, namespace string) ([]string, er
 			continue
 		}
 		g.Go(func() error {
-			l, err := c.dynamic.Resource(a.GVR).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: 100})
+			l, err := c.dynamic.Resource(a.GVR).Namespace(namespace).List(ctx, metav1.ListOptions{})
 			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsServiceUnavailable(err) {
 				return nil // a definition that is on its way out, an aggregated API whose server is gone
 			}
@@ -62,15 +74,15 @@ func (c *Cluster) strangers(ctx context.Context, namespace string) ([]string, er
 			defer mu.Unlock()
 			for i := range l.Items {
 				if u := &l.Items[i]; stranger(u) {
-					names = append(names, a.Kind+"/"+u.GetName())
+					found = append(found, plan.ID{Group: a.GVR.Group, Kind: a.Kind, Namespace: namespace, Name: u.GetName()})
 				}
 			}
 			return nil
 		})
 	}
 	err = g.Wait()
-	slices.Sort(names)
-	return names, err
+	slices.SortFunc(found, compare)
+	return found, err
 }
 
 // passing kinds hold nothing that anybody made: reports, marks of who leads, mirrors of Services.
@@ -96,22 +108,26 @@ func stranger(u *unstructured.Unstructured) bool {
 	return true
 }
 
-// instances says that a definition has objects, if it has.
-func (c *Cluster) instances(ctx context.Context, crd *unstructured.Unstructured) (string, error) {
+// instances lists the objects of a definition's kind.
+func (c *Cluster) instances(ctx context.Context, crd *unstructured.Unstructured) ([]plan.ID, error) {
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
 	a, err := c.apis.find(ctx, schema.GroupKind{Group: group, Kind: kind}, "")
 	if err != nil {
-		return "", nil // not served, so there is nothing to read
+		return nil, nil // not served, so there is nothing to read
 	}
-	l, err := c.dynamic.Resource(a.GVR).List(ctx, metav1.ListOptions{Limit: 1})
-	if apierrors.IsNotFound(err) || err == nil && len(l.Items) == 0 {
-		return "", nil
+	l, err := c.dynamic.Resource(a.GVR).List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return fmt.Sprintf("it has instances (%s)", identify(&l.Items[0])), nil
+	found := make([]plan.ID, len(l.Items))
+	for i := range l.Items {
+		found[i] = identify(&l.Items[i])
+	}
+	return found, nil
 }
 
 // claims finds the claims that a StatefulSet's controller made, with their UIDs. Those that go with the set by its own policy

@@ -42,7 +42,7 @@ func TestNothingIsChangedInAnotherCluster(t *testing.T) {
 			for what, err := range map[string]error{
 				"apply":         applied,
 				"run":           c.Run(t.Context(), "s", plan.Hook{Object: settings}, func(string) {}),
-				"delete":        c.Delete(t.Context(), "s", settings.ID, func(string) {}),
+				"delete":        c.Delete(t.Context(), "s", settings.ID, false, func(string) {}),
 				"delete all":    down,
 				"mark deployed": c.MarkDeployed(t.Context(), "s"),
 			} {

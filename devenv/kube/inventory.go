@@ -227,6 +227,13 @@ func (v inventory) note(id plan.ID, e keptEntry) {
 	}
 }
 
+// lists says whether an object is devenv's in this environment, in whichever part of the inventory.
+func (v inventory) lists(id plan.ID) bool {
+	_, applied := v.Objects[id]
+	_, kept := v.Kept[id]
+	return applied || kept || v.Hooks[id].Made
+}
+
 // identity is what is known of an object, whichever part of the inventory lists it.
 func (v inventory) identity(id plan.ID) (uid string, adopted bool) {
 	if e, ok := v.Objects[id]; ok {

@@ -206,3 +206,15 @@ func (s *server) answer(w http.ResponseWriter, code int, body any) {
 		s.t.Logf("the client went away: %v", err)
 	}
 }
+
+// refuseWrites and refuseAll are for server.before.
+func refuseWrites(r *http.Request) *metav1.Status {
+	if r.Method == http.MethodGet {
+		return nil
+	}
+	return refuseAll(r)
+}
+
+func refuseAll(*http.Request) *metav1.Status {
+	return statusOf(http.StatusForbidden, metav1.StatusReasonForbidden)
+}

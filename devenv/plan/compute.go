@@ -25,8 +25,8 @@ func Compute(d Desired, o Observed) Plan {
 	for _, s := range d.Sources {
 		b.source(s)
 	}
-	b.prune(d.Sources)
-	return Plan{Steps: b.steps}
+	kept := b.prune(d)
+	return Plan{Steps: b.steps, Kept: kept}
 }
 
 type builder struct {
@@ -237,39 +237,6 @@ func (b *builder) loaded(images []string) []int {
 	return steps
 }
 
-// prune removes what devenv applied once and is declared no more. Data, and what other things may live in, stays.
-func (b *builder) prune(sources []Source) {
-	declared := map[ID]bool{}
-	for _, s := range sources {
-		for _, o := range s.Objects {
-			declared[o.ID] = true
-		}
-		for _, h := range s.Hooks {
-			declared[h.ID] = true
-		}
-	}
-	var gone []ID
-	for id := range b.observed.Applied {
-		if !declared[id] && !Keeps(id) {
-			gone = append(gone, id)
-		}
-	}
-	slices.SortFunc(gone, func(x, y ID) int { return cmp.Compare(x.String(), y.String()) })
-	needs := union(b.ready, b.barrier)
-	for _, id := range gone {
-		b.add(Step{Action: Delete, Source: b.observed.Applied[id].Source, Subject: id.String(), Cause: "no longer declared", ID: &id}, needs)
-	}
-}
-
-// Keeps says whether an object outlives its declaration, because data or other people's objects go with it.
-func Keeps(id ID) bool {
-	switch id.Kind {
-	case "PersistentVolumeClaim", "PersistentVolume", "Namespace", "CustomResourceDefinition":
-		return true
-	}
-	return false
-}
-
 func isDefinition(id ID) bool {
 	return id.Kind == "Namespace" || id.Kind == "CustomResourceDefinition"
 }
@@ -342,7 +309,7 @@ func (p Plan) Extend(more Plan) Plan {
 		s.Number, s.Needs = number[s.Number], union(needs)
 		steps = append(steps, s)
 	}
-	return Plan{Steps: steps}
+	return Plan{Steps: steps, Kept: more.Kept}
 }
 
 // Infrastructure is the part of a plan that needs no rendering: cluster, builds and loads. It is what can run before a

@@ -7,6 +7,8 @@ type Desired struct {
 	Cluster Cluster
 	Images  []Image  // everything that must be on the nodes and that devenv brings there
 	Sources []Source // in the order of deploy in devenv.yaml
+	// Data says that what is no longer declared goes even if persistent data, or what others put beside ours, goes with it.
+	Data bool
 }
 
 // Cluster is the cluster to run in.

@@ -3,11 +3,15 @@ package plan
 // Observed is what is, read without writing.
 type Observed struct {
 	Cluster ClusterState
-	Engine  map[string]bool   // image references that the engine holds, of those in Desired.Images
-	Live    map[ID]Live       // what the cluster says of every object in Desired; nil where there is no cluster
-	Hooks   map[ID]string     // hash of every hook of Desired whose last run succeeded
-	Sources map[string]bool   // deploy sources that were deployed to their end before: the next deployment is an upgrade
-	Applied map[ID]AppliedRef // everything that the inventory says devenv applied to this environment
+	Engine  map[string]bool // image references that the engine holds, of those in Desired.Images
+	Live    map[ID]Live     // what the cluster says of every object in Desired; nil where there is no cluster
+	Hooks   map[ID]string   // hash of every hook of Desired whose last run succeeded
+	Sources map[string]bool // deploy sources that were deployed to their end before: the next deployment is an upgrade
+	// Applied is what exists of devenv's own in this environment, as far as it may have to go: every object that is no longer declared. It may
+	// hold declared ones too. Empty where a plan is to remove nothing.
+	Applied map[ID]AppliedRef
+	// Holds lists, for namespaces and definitions in Applied, what lives in them and would go with them.
+	Holds map[ID][]ID
 }
 
 // Status of a cluster.

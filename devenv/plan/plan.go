@@ -47,11 +47,13 @@ type Step struct {
 	Object  *Object  // for Apply, Await
 	Hook    *Hook    // for Run
 	ID      *ID      // for Delete
+	Data    bool     // for Delete: data may go, and what others put into a namespace or made of a definition
 }
 
 // Plan is what to do, in an order that satisfies every step's needs.
 type Plan struct {
 	Steps []Step
+	Kept  []Kept // what is no longer declared and stays; by name
 }
 
 // String is the stable text form described in the package comment.
