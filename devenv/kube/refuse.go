@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -145,12 +144,4 @@ func statusCauses(err error) []metav1.StatusCause {
 		return status.Status().Details.Causes
 	}
 	return nil
-}
-
-// inWords is a list for a sentence: "a, b and 3 more".
-func inWords(items []string, most int) string {
-	if len(items) <= most {
-		return strings.Join(items, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(items[:most], ", "), len(items)-most)
 }
