@@ -80,6 +80,8 @@ type event struct {
 	Text     string
 	Plan     string
 	Detail   string
+	Subject  string
+	Reason   string
 	OK       bool
 	ExitCode int
 	Steps    json.RawMessage // a number in result, a list in plan.computed

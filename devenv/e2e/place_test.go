@@ -59,6 +59,25 @@ func (p *place) write(t *testing.T, file, text string) {
 	}
 }
 
+// remove takes a manifest away.
+func (p *place) remove(t *testing.T, manifest string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(p.dir, "app", manifest)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kept lists what a run said that it kept, and why.
+func (r run) kept() []string {
+	var all []string
+	for _, e := range r.events {
+		if e.Type == "kept" {
+			all = append(all, e.Subject+": "+e.Reason)
+		}
+	}
+	return all
+}
+
 // devenv runs a command to its end.
 func (p *place) devenv(t *testing.T, args ...string) run {
 	t.Helper()
