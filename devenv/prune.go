@@ -29,8 +29,8 @@ func (p *Project) tellKept(g *gathered, kept []plan.Kept) {
 	for _, k := range kept {
 		p.once(event.Kept{Subject: k.ID.String(), Reason: "no longer declared, but " + k.Reason})
 	}
-	for _, id := range g.undeclared.Others {
-		p.once(event.Kept{Subject: id.String(), Reason: "no longer declared, but somebody deleted devenv's and made another one"})
+	for id, why := range g.undeclared.Others {
+		p.once(event.Kept{Subject: id.String(), Reason: "no longer declared, but " + why})
 	}
 	if len(kept) > 0 {
 		p.notice("`devenv up --data` removes what was kept, with its data")

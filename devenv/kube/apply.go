@@ -42,7 +42,7 @@ func (c *Cluster) Apply(ctx context.Context, source string, o plan.Object) (deta
 		return "", withoutNamespace(o)
 	}
 
-	before, existed, err := c.begin(ctx, source, o.ID, a)
+	before, existed, err := c.begin(ctx, source, o, a)
 	if err != nil {
 		return "", c.refused(ctx, o, err)
 	}
@@ -88,7 +88,8 @@ func (c *Cluster) Apply(ctx context.Context, source string, o plan.Object) (deta
 
 // begin notes that an object is about to be sent, and returns what was known of it. An object that is not known yet is looked
 // for, to tell one that is made now from one that was there before.
-func (c *Cluster) begin(ctx context.Context, source string, id plan.ID, a api) (before entry, existed bool, err error) {
+func (c *Cluster) begin(ctx context.Context, source string, o plan.Object, a api) (before entry, existed bool, err error) {
+	id := o.ID
 	v, err := c.ledger.current(ctx)
 	if err != nil {
 		return entry{}, false, err
@@ -110,6 +111,9 @@ func (c *Cluster) begin(ctx context.Context, source string, id plan.ID, a api) (
 		case err != nil:
 			return entry{}, false, err
 		default:
+			if err := c.unclaimed(ctx, o); err != nil {
+				return entry{}, false, err
+			}
 			mine := []string{v.Kept[id].UID, v.Hooks[id].UID}
 			before.Adopted = holdings(live, c.manager, false) == "" && !slices.Contains(mine, string(live.GetUID()))
 		}

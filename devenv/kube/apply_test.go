@@ -99,7 +99,7 @@ func TestApplyAfterItWasKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := c.begin(ctx, "source", o.ID, a); err != nil {
+			if _, _, err := c.begin(ctx, "source", o, a); err != nil {
 				t.Fatal(err)
 			}
 			if sent {

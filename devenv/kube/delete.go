@@ -69,6 +69,13 @@ func (c *Cluster) discard(ctx context.Context, id plan.ID, uid string, adopted, 
 	if adopted {
 		return ending{why: "it existed before devenv applied it"}, nil
 	}
+	others, err := c.neighbours(ctx, false)
+	if err != nil {
+		return ending{}, err
+	}
+	if env := others[id]; env != "" {
+		return ending{why: "it belongs to the environment " + env}, nil
+	}
 	a, err := c.apis.find(ctx, groupKind(id), "")
 	if meta.IsNoMatchError(err) {
 		return ending{}, nil // its definition is gone, and it with that

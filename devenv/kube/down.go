@@ -48,6 +48,9 @@ func (c *Cluster) DeleteAll(ctx context.Context, o DownOptions, r engine.Report)
 	if v, err = c.noteClaims(ctx, v); err != nil {
 		return nil, nil, err
 	}
+	if _, err := c.neighbours(ctx, true); err != nil {
+		return nil, nil, err
+	}
 
 	var failed []error
 	for _, wave := range waves(v) {

@@ -107,6 +107,11 @@ func (c *Cluster) clearWay(ctx context.Context, source string, h plan.Hook, a ap
 		return c.refused(ctx, h.Object, err)
 	}
 	uid := string(live.GetUID())
+	if uid != last.UID && uid != applied.UID {
+		if err := c.unclaimed(ctx, h.Object); err != nil {
+			return err
+		}
+	}
 	ours := uid == last.UID || uid == applied.UID && !applied.Adopted || c.wrote(live) ||
 		last.Made && last.UID == "" && c.ours(live)
 	replace := len(h.DeletePolicy) == 0 || slices.Contains(h.DeletePolicy, beforeCreation)

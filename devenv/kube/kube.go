@@ -79,6 +79,11 @@ type Cluster struct {
 	verifying chan struct{} // held by whoever verifies; guards verified
 	verified  bool
 
+	others struct { // what belongs to other environments; see neighbours
+		mu    sync.Mutex
+		owner map[plan.ID]string
+	}
+
 	// undrifted holds, by object, the field set of which a dry run has shown that it is no drift. In memory only: Observe
 	// writes nothing.
 	undrifted sync.Map // plan.ID → string

@@ -51,7 +51,10 @@ func newLedger(core corev1client.CoreV1Interface, env, manager string) *ledger {
 	return &ledger{core: core, env: env, manager: manager, writer: make(chan struct{}, 1)}
 }
 
-func (l *ledger) name() string { return "devenv-inventory-" + l.env }
+func (l *ledger) name() string { return inventoryPrefix + l.env }
+
+// inventoryPrefix begins the name of every environment's inventory.
+const inventoryPrefix = "devenv-inventory-"
 
 // current is the inventory as this process knows it; it asks the cluster only the first time. Nobody else writes it: an
 // environment belongs to one devenv at a time.

@@ -22,12 +22,16 @@ type Observation struct {
 	Applied map[plan.ID]plan.AppliedRef
 }
 
-// Observe reads what the cluster says of every object and hook of the sources. It writes nothing.
+// Observe reads what the cluster says of every object and hook of the sources. It writes nothing. Sources that declare what belongs to
+// another environment of the cluster are a fault.Refused.
 //
 // It asks once per kind and namespace, all at the same time. Only for an object whose declared fields are no longer all
 // devenv's does it ask more: what applying it would change (a dry run), and from that who changed which field.
 func (c *Cluster) Observe(ctx context.Context, sources []plan.Source) (Observation, error) {
-	v, err := c.readBoth(ctx)
+	v, others, err := c.readInventories(ctx)
+	if err == nil {
+		err = refuseNeighbours(sources, others)
+	}
 	if err != nil {
 		return Observation{}, err
 	}
@@ -97,8 +101,9 @@ func (c *Cluster) Observe(ctx context.Context, sources []plan.Source) (Observati
 	return o, g.Wait()
 }
 
-// readBoth reads the inventory, and meanwhile which kinds the server serves and whether it is the right one.
-func (c *Cluster) readBoth(ctx context.Context) (inventory, error) {
+// readInventories reads the inventory and what other environments own, and meanwhile which kinds the server serves and whether it is the
+// right one.
+func (c *Cluster) readInventories(ctx context.Context) (v inventory, others map[plan.ID]string, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		err := persist(ctx, readPatience, func(ctx context.Context) error { return c.apis.read(ctx, 0) })
@@ -107,15 +112,19 @@ func (c *Cluster) readBoth(ctx context.Context) (inventory, error) {
 		}
 		return nil
 	})
-	var v inventory
 	g.Go(func() (err error) {
 		v, err = c.ledger.fresh(ctx)
+		return err
+	})
+	g.Go(func() (err error) {
+		others, err = c.neighbours(ctx, true)
 		return err
 	})
 	if c.uid != "" { // what is read of another cluster would lead to changes
 		g.Go(func() error { return c.Verify(ctx) })
 	}
-	return v, g.Wait()
+	err = g.Wait()
+	return v, others, err
 }
 
 // declaration is an object of a source, and where the server keeps its like.

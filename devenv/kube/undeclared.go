@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -19,7 +20,11 @@ type Undeclared struct {
 	Objects map[plan.ID]plan.AppliedRef // those that exist: plan.Observed's Applied
 	Holds   map[plan.ID][]plan.ID       // plan.Observed's Holds
 	Gone    []plan.ID                   // those that somebody else deleted
-	Others  []plan.ID                   // those that somebody deleted and made again: they are no longer ours
+	Others  map[plan.ID]string          // those that are no longer ours, and why: "somebody deleted it and made another one"
+}
+
+func newUndeclared() Undeclared {
+	return Undeclared{Objects: map[plan.ID]plan.AppliedRef{}, Holds: map[plan.ID][]plan.ID{}, Others: map[plan.ID]string{}}
 }
 
 // Undeclared finds what the inventory lists beside what the sources declare: objects, what was kept when it was no longer declared, the claims
@@ -34,16 +39,26 @@ func (c *Cluster) Undeclared(ctx context.Context, sources []plan.Source) (Undecl
 	if err != nil {
 		return Undeclared{}, err
 	}
-	found := Undeclared{Objects: map[plan.ID]plan.AppliedRef{}, Holds: map[plan.ID][]plan.ID{}}
+	found := newUndeclared()
+	entries := undeclared(v, sources)
+	if len(entries) == 0 {
+		return found, nil
+	}
+	others, err := c.neighbours(ctx, false)
+	if err != nil {
+		return Undeclared{}, err
+	}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(concurrency)
-	for id, ref := range undeclared(v, sources) {
+	for id, ref := range entries {
+		if env := others[id]; env != "" {
+			found.add(Undeclared{Others: map[plan.ID]string{id: "it belongs to the environment " + env}}, &mu)
+			continue
+		}
 		g.Go(func() error {
 			one, err := c.lookAt(ctx, id, ref)
-			mu.Lock()
-			defer mu.Unlock()
-			found.add(one)
+			found.add(one, &mu)
 			return err
 		})
 	}
@@ -59,14 +74,13 @@ func (c *Cluster) Undeclared(ctx context.Context, sources []plan.Source) (Undecl
 	return found, nil
 }
 
-func (u *Undeclared) add(one Undeclared) {
-	for id, ref := range one.Objects {
-		u.Objects[id] = ref
-	}
-	for id, contents := range one.Holds {
-		u.Holds[id] = contents
-	}
-	u.Gone, u.Others = append(u.Gone, one.Gone...), append(u.Others, one.Others...)
+func (u *Undeclared) add(one Undeclared, mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
+	maps.Copy(u.Objects, one.Objects)
+	maps.Copy(u.Holds, one.Holds)
+	maps.Copy(u.Others, one.Others)
+	u.Gone = append(u.Gone, one.Gone...)
 }
 
 // undeclared are the entries of the inventory that the sources no longer declare.
@@ -102,7 +116,7 @@ func undeclared(v inventory, sources []plan.Source) map[plan.ID]plan.AppliedRef 
 
 // lookAt says what there is of one entry: an Undeclared of its own.
 func (c *Cluster) lookAt(ctx context.Context, id plan.ID, ref plan.AppliedRef) (Undeclared, error) {
-	one := Undeclared{Objects: map[plan.ID]plan.AppliedRef{}, Holds: map[plan.ID][]plan.ID{}}
+	one := newUndeclared()
 	a, err := c.apis.find(ctx, groupKind(id), "")
 	if meta.IsNoMatchError(err) {
 		one.Gone = []plan.ID{id} // with its definition
@@ -122,7 +136,7 @@ func (c *Cluster) lookAt(ctx context.Context, id plan.ID, ref plan.AppliedRef) (
 	case err != nil:
 		return one, err
 	case ref.UID != "" && ref.UID != string(live.GetUID()), ref.UID == "" && !c.ours(live):
-		one.Others = []plan.ID{id}
+		one.Others[id] = "somebody deleted devenv's and made another one"
 		return one, nil
 	}
 	one.Objects[id] = ref
@@ -145,7 +159,7 @@ func (c *Cluster) lookAt(ctx context.Context, id plan.ID, ref plan.AppliedRef) (
 // only if there is something to write.
 func (c *Cluster) Tidy(ctx context.Context, sources []plan.Source, u Undeclared, kept []plan.ID) error {
 	return c.ledger.update(ctx, func(v inventory) {
-		for _, id := range slices.Concat(u.Gone, u.Others) {
+		for _, id := range slices.AppendSeq(slices.Clone(u.Gone), maps.Keys(u.Others)) {
 			v.settle(id, ending{})
 		}
 		for _, id := range kept {

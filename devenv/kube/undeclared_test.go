@@ -61,7 +61,7 @@ func TestTidy(t *testing.T) {
 		t.Fatal(err)
 	}
 	sources := []plan.Source{{Name: "app", Objects: []plan.Object{{ID: named(1)}}}}
-	u := Undeclared{Gone: []plan.ID{named(3)}, Others: []plan.ID{named(4)}}
+	u := Undeclared{Gone: []plan.ID{named(3)}, Others: map[plan.ID]string{named(4): "x"}}
 	for range 2 { // the second has nothing to write
 		if err := c.Tidy(t.Context(), sources, u, []plan.ID{named(2)}); err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ spec:
 		if h := u.Holds[space.ID]; len(h) != 1 || h[0] != inside.ID {
 			t.Errorf("the namespace holds %v", h)
 		}
-		if !slices.Equal(u.Gone, []plan.ID{lost.ID}) || !slices.Equal(u.Others, []plan.ID{remade.ID}) {
+		if !slices.Equal(u.Gone, []plan.ID{lost.ID}) || len(u.Others) != 1 || u.Others[remade.ID] == "" {
 			t.Errorf("gone %v, others %v", u.Gone, u.Others)
 		}
 	}
