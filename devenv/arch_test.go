@@ -16,7 +16,7 @@ const module = "github.com/devenv-run/devenv/"
 var arrows = map[string][]string{
 	"cmd/devenv":           {"devenv/cli"},
 	"devenv/cli":           {"devenv", "devenv/event", "devenv/fault", "devenv/view"},
-	"devenv":               {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/history", "devenv/kind", "devenv/kube", "devenv/parity", "devenv/plan", "devenv/render", "devenv/secret", "devenv/view", "templates"},
+	"devenv":               {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/history", "devenv/kind", "devenv/kube", "devenv/lock", "devenv/parity", "devenv/plan", "devenv/render", "devenv/secret", "devenv/view", "templates"},
 	"devenv/engine":        {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/view":          {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/config":        {"devenv/fault"},
@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"devenv/digest":        {"devenv/fault"},
 	"devenv/history":       {"devenv/plan"},
 	"devenv/parity":        {"devenv/plan"},
+	"devenv/lock":          {"devenv/fault"},
 	"devenv/plan":          {},
 	"devenv/event":         {"devenv/plan"},
 	"devenv/fault":         {},

@@ -40,6 +40,7 @@ type Options struct {
 	Environment string   // one of several environments of the project on this machine; empty: the only one
 	Profile     string   // profile of devenv.yaml to merge over it; empty: none
 	Offline     bool     // ask no registry
+	Locked      bool     // fail where something is not as devenv.lock pins it
 	// Timeout bounds the wait for one object too, where it is longer than the default of five minutes. The whole
 	// command is bounded by the context.
 	Timeout time.Duration
@@ -84,6 +85,7 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.File = file
 	p := &Project{options: o, config: c, name: c.Name, secrets: &secret.Redactor{}}
 	if o.Environment != "" {
 		p.name += "-" + o.Environment

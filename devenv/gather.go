@@ -34,6 +34,8 @@ type gathered struct {
 	// undeclared is what the cluster still has of what was declared once; empty for a run of some services.
 	undeclared kube.Undeclared
 
+	nodeImageNamed bool // devenv.yaml says which it is
+
 	kubernetes string // version that a cluster created now would have; empty if not known
 }
 
@@ -92,10 +94,18 @@ func (p *Project) readCluster(ctx context.Context, g *gathered) error {
 	if g.state, err = g.clusters.Status(ctx); err != nil {
 		return err
 	}
+	file, _, err := p.readLock()
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		g.clusters.Spec.Locked = file.DefaultNodeImage(g.engine.Platform())
+	}
 	resolved, err := g.clusters.Resolve(ctx)
 	if err != nil {
 		return err
 	}
+	g.nodeImageNamed = resolved.Named
 	g.desired.Cluster, g.kubernetes = resolved.Cluster, resolved.Kubernetes
 	g.observed.Cluster.Status = g.state.Status
 	if g.state.Status == plan.Absent {
@@ -160,6 +170,9 @@ func (p *Project) complete(ctx context.Context, g *gathered, services []string) 
 	}
 	for _, note := range rendered.Notes {
 		p.notice(note)
+	}
+	if err := p.checkLock(ctx, g, input, rendered); err != nil {
+		return err
 	}
 	g.desired.Sources = rendered.Sources
 	for i := range p.config.Cluster.Addons { // renderInput puts them first

@@ -19,6 +19,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/dockerfile"
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/lock"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
@@ -33,14 +34,15 @@ type image struct {
 	known   bool   // its inputs are those that were deployed last
 	inputs  digest.Summary
 	build   docker.Build
-	unset   []string // environment variables that build secrets come from and that are not set
+	bases   []lock.Use // images that it is built from
+	unset   []string   // environment variables that build secrets come from and that are not set
 }
 
 // images finds the reference of every service's image, in the order of the services. It reads build contexts and asks the engine
 // (and, for base images that the engine lacks, their registry) for digests. All services' errors are joined.
 func (p *Project) images(ctx context.Context, e *docker.Engine) ([]image, error) {
 	cache := digest.OpenCache(p.state.path("files.cache"))
-	bases := &baseDigests{engine: e, known: map[string]func() (string, error){}}
+	bases := &baseDigests{engine: e, offline: p.options.Offline, known: map[string]func() (docker.Pin, error){}}
 	images := make([]image, len(p.config.Services))
 	errs := make([]error, len(p.config.Services))
 	var group errgroup.Group
@@ -65,27 +67,21 @@ func (p *Project) images(ctx context.Context, e *docker.Engine) ([]image, error)
 func (p *Project) image(ctx context.Context, s config.Service, platform string, cache *digest.Cache, bases *baseDigests) (image, error) {
 	p.learnBuildSecrets(s)
 	root, file := p.config.ContextDir(s), p.config.DockerfilePath(s)
-	path := p.relative(file)
-	text, err := os.ReadFile(file)
+	path, text, parsed, err := p.dockerfile(s, platform)
 	if err != nil {
-		return image{}, &fault.Error{
-			Kind: fault.Config, Where: s.Build.Pos.String(), What: "Dockerfile of service " + s.Name + " cannot be read", Err: err,
-			Next: "Correct build.dockerfile of the service; it is relative to the build context.",
-		}
-	}
-	parsed, err := dockerfile.ParseFor(text, s.Build.Target, platform, s.Build.Args)
-	if invalid := (*dockerfile.Error)(nil); errors.As(err, &invalid) {
-		return image{}, invalid.Fault(path)
-	} else if err != nil {
 		return image{}, err
 	}
 	ignore, err := dockerfile.ReadIgnore(root, file)
 	if err != nil {
 		return image{}, err
 	}
-	digests, err := bases.resolve(ctx, path, parsed.Bases)
+	pins, err := bases.resolve(ctx, path, parsed.Bases)
 	if err != nil {
 		return image{}, err
+	}
+	digests := make(map[string]string, len(pins))
+	for ref, pin := range pins {
+		digests[ref] = pin.Digest()
 	}
 	manifest, err := digest.Walk(ctx, root, ignore, cache)
 	if err != nil {
@@ -114,6 +110,11 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 		Bases: digests, Secrets: ids, Dir: s.Build.Context, DockerfilePath: path,
 	}.Summary()
 	i := image{service: s, unset: unset, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
+	for _, base := range parsed.Bases {
+		use := baseUse(path, base, platform)
+		use.Pin = lock.Pin(pins[base.Ref])
+		i.bases = append(i.bases, use)
+	}
 	i.cause, i.known = p.cause(s.Name, inputs)
 	i.build = docker.Build{
 		Service: s.Name, Ref: i.ref,
@@ -124,6 +125,23 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 	return i, nil
 }
 
+// dockerfile reads a service's Dockerfile. path is its name in messages.
+func (p *Project) dockerfile(s config.Service, platform string) (path string, text []byte, parsed *dockerfile.File, err error) {
+	file := p.config.DockerfilePath(s)
+	path = p.relative(file)
+	if text, err = os.ReadFile(file); err != nil {
+		return "", nil, nil, &fault.Error{
+			Kind: fault.Config, Where: s.Build.Pos.String(), What: "Dockerfile of service " + s.Name + " cannot be read", Err: err,
+			Next: "Correct build.dockerfile of the service; it is relative to the build context.",
+		}
+	}
+	parsed, err = dockerfile.ParseFor(text, s.Build.Target, platform, s.Build.Args)
+	if invalid := (*dockerfile.Error)(nil); errors.As(err, &invalid) {
+		return "", nil, nil, invalid.Fault(path)
+	}
+	return path, text, parsed, err
+}
+
 // relative is a path as messages show it: relative to devenv.yaml where it is below it.
 func (p *Project) relative(path string) string {
 	if rel, err := filepath.Rel(p.config.Dir, path); err == nil && filepath.IsLocal(rel) {
@@ -132,16 +150,17 @@ func (p *Project) relative(path string) string {
 	return path
 }
 
-// baseDigests asks for the digest of each base image once, however many services build on it.
+// baseDigests asks for the digests of each base image once, however many services build on it.
 type baseDigests struct {
-	engine *docker.Engine
-	mu     sync.Mutex
-	known  map[string]func() (string, error)
+	engine  *docker.Engine
+	offline bool // ask no registry
+	mu      sync.Mutex
+	known   map[string]func() (docker.Pin, error)
 }
 
-// resolve finds the digests of the base images that the Dockerfile at path names.
-func (b *baseDigests) resolve(ctx context.Context, path string, bases []dockerfile.Base) (map[string]string, error) {
-	digests := make([]string, len(bases))
+// resolve finds what the base images that the Dockerfile at path names stand for.
+func (b *baseDigests) resolve(ctx context.Context, path string, bases []dockerfile.Base) (map[string]docker.Pin, error) {
+	pins := make([]docker.Pin, len(bases))
 	// No context of the group: a digest is shared with other services, which a failure here must not stop.
 	var group errgroup.Group
 	for i, base := range bases {
@@ -149,15 +168,12 @@ func (b *baseDigests) resolve(ctx context.Context, path string, bases []dockerfi
 		b.mu.Lock()
 		find, ok := b.known[ref]
 		if !ok {
-			find = sync.OnceValues(func() (string, error) {
-				digest, _, err := b.engine.Resolve(ctx, ref)
-				return digest, err
-			})
+			find = sync.OnceValues(func() (docker.Pin, error) { return b.pin(ctx, ref) })
 			b.known[ref] = find
 		}
 		b.mu.Unlock()
 		group.Go(func() (err error) {
-			digests[i], err = find()
+			pins[i], err = find()
 			if unknown := (*fault.Error)(nil); errors.As(err, &unknown) {
 				named := *unknown // the error is shared by all that build on the image
 				named.Where = fmt.Sprintf("%s:%d", path, base.Line)
@@ -169,11 +185,22 @@ func (b *baseDigests) resolve(ctx context.Context, path string, bases []dockerfi
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	found := make(map[string]string, len(bases))
+	found := make(map[string]docker.Pin, len(bases))
 	for i, base := range bases {
-		found[base.Ref] = digests[i]
+		found[base.Ref] = pins[i]
 	}
 	return found, nil
+}
+
+func (b *baseDigests) pin(ctx context.Context, ref string) (docker.Pin, error) {
+	pin, err := b.engine.Pin(ctx, ref, !b.offline)
+	if err == nil && pin.Digest() == "" {
+		err = &fault.Error{
+			Kind: fault.Machine, What: "base image " + ref + " is not in the Docker Engine, and devenv is offline",
+			Next: "Run the command without --offline, or `docker pull " + ref + "` first.",
+		}
+	}
+	return pin, err
 }
 
 // What a service was last deployed from is kept, by service, so that the next change can be named. It decides nothing: without it a

@@ -168,6 +168,7 @@ func (i *invocation) open() (*devenv.Project, error) {
 		Environment: str(i.Context, "env"),
 		Profile:     str(i.Context, "profile"),
 		Offline:     isSet(i.Context, "offline"),
+		Locked:      isSet(i.Context, "locked"),
 		Timeout:     duration(i.Context, "timeout"),
 		Sink:        i.view,
 		Log:         i.log,

@@ -116,6 +116,7 @@ func (r *runner) commands() []*cli.Command {
 	}
 	commands = append(commands, r.historyCommands()...)
 	commands = append(commands, r.parityCommands()...)
+	commands = append(commands, r.lockCommands()...)
 	for _, c := range commands {
 		taken := ""
 		if c.Name == "logs" {

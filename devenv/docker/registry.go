@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -16,68 +15,18 @@ import (
 	"github.com/devenv-run/devenv/devenv/fault"
 )
 
-// resolveTimeout is how long a registry may take to say what a tag stands for.
-const resolveTimeout = 15 * time.Second
-
 // Resolve says what an image reference stands for, without pulling anything. For an image that the engine holds that is
 // the digest under which its repository knows it, or the image's ID if no registry knows it (local is true); otherwise it is the
 // digest that the registry answers, asked by the engine with the user's credentials. A reference that names a digest stands for it.
 func (e *Engine) Resolve(ctx context.Context, ref string) (digest string, local bool, err error) {
-	named, err := reference.ParseDockerRef(ref)
-	if err != nil {
-		return "", false, notAReference(ref, err)
-	}
-	what := "resolving image " + ref
-	held, err := e.api.ImageInspect(ctx, named.String())
-	if err != nil && !cerrdefs.IsNotFound(err) {
-		return "", false, e.fault(ctx, what, err)
-	}
-	local = err == nil
-	if pinned, ok := named.(reference.Digested); ok {
-		return pinned.Digest().String(), local, nil
-	}
-	if local {
-		if d := repoDigest(named, held.RepoDigests); d != "" {
-			return d, true, nil
-		}
-		return held.ID, true, nil
-	}
-	auth, err := e.credentials(named)
-	if err != nil {
-		return "", false, err
-	}
-	wait, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	d, err := e.api.DistributionInspect(wait, named.String(), auth)
-	if err != nil {
-		return "", false, e.registryFault(ctx, what, named, err)
-	}
-	return d.Descriptor.Digest.String(), false, nil
+	p, err := e.Pin(ctx, ref, true)
+	return p.Digest(), p.ID != "", err
 }
 
 func notAReference(ref string, err error) error {
 	return &fault.Error{
 		Kind: fault.Config, What: fmt.Sprintf("%q is not an image reference", ref), Err: err, Next: "Correct the name of the image.",
 	}
-}
-
-// repoDigest is the digest that the repository of named has in an image's list of repository@digest. Where it has several the
-// least is taken, so that the answer is always the same.
-func repoDigest(named reference.Named, repoDigests []string) string {
-	var found []string
-	for _, s := range repoDigests {
-		r, err := reference.ParseNormalizedNamed(s)
-		if err != nil || r.Name() != named.Name() {
-			continue
-		}
-		if d, ok := r.(reference.Digested); ok {
-			found = append(found, d.Digest().String())
-		}
-	}
-	if len(found) == 0 {
-		return ""
-	}
-	return slices.Min(found)
 }
 
 // credentials are the user's for the registry of an image, from the docker configuration or its credential helper, encoded for a

@@ -32,6 +32,7 @@ type container struct {
 	State    string    // created, running, paused, restarting, removing, exited or dead
 	Created  time.Time // by the engine's clock, like Started
 	Started  time.Time // when it last started
+	Image    string    // ID of the image that it was made from
 	IP       string    // in kind's network; empty where it does not run
 	Endpoint string    // host:port that leads to the API server; empty where this container does not publish it or does not run
 }
@@ -70,6 +71,7 @@ type inspected struct {
 	ID      string `json:"Id"`
 	Name    string
 	Created time.Time
+	Image   string
 	State   struct {
 		Status    string
 		StartedAt time.Time
@@ -95,6 +97,7 @@ func parseContainers(out []byte) ([]container, error) {
 			Role:    i.Config.Labels[roleLabel],
 			State:   i.State.Status,
 			Created: i.Created,
+			Image:   i.Image,
 			Started: i.State.StartedAt,
 		}
 		for _, n := range i.NetworkSettings.Networks {

@@ -25,13 +25,14 @@ const (
 type Resolved struct {
 	Cluster    plan.Cluster
 	Kubernetes string // version of Kubernetes in the node image (v1.36.3); empty if only running it would tell
+	Named      bool   // the Spec names the node image
 	Notice     string // a line for the user if the choice of the node image is not the obvious one; may be empty
 }
 
 // Resolve says what the cluster has to be: it reads the files that the Spec names and chooses the node image. That is the Spec's; else
-// the one that the existing cluster was created from; else kind's default if the engine holds it or its registry has it; else a
-// local image that is labelled as a node image. It changes and pulls nothing. Its errors are fault.Config for the Spec's
-// files and fault.Machine if there is no node image to be had.
+// the one that the existing cluster was created from; else the one that is locked (or kind's default where none is), if the engine
+// holds it or its registry has it; else a local image that is labelled as a node image. It changes and pulls nothing. Its
+// errors are fault.Config for the Spec's files and fault.Machine if there is no node image to be had.
 func (k *Clusters) Resolve(ctx context.Context) (Resolved, error) {
 	l, err := k.Spec.load()
 	if err != nil {
@@ -49,6 +50,7 @@ func (k *Clusters) Resolve(ctx context.Context) (Resolved, error) {
 			Spec:      hashSettings(l.settings()),
 		},
 		Kubernetes: choice.kubernetes,
+		Named:      l.nodeImage() != "",
 		Notice:     choice.notice,
 	}, nil
 }
@@ -60,25 +62,50 @@ type choice struct {
 	notice     string
 }
 
+// chooseImage is the image of the cluster that there is, or else of the one to create.
 func (k *Clusters) chooseImage(ctx context.Context, l *loaded) (choice, error) {
-	wanted := l.NodeImage
-	if wanted == "" {
-		wanted, _ = l.config.image() // load has reported its error
-	}
 	identity, err := k.Identity()
 	if err != nil {
 		return choice{}, err
 	}
-	switch {
-	case identity != nil && (wanted == "" || wanted == identity.NodeImage):
+	if wanted := l.nodeImage(); identity != nil && (wanted == "" || wanted == identity.NodeImage) {
 		return choice{ref: identity.NodeImage, kubernetes: identity.Kubernetes}, nil
-	case wanted != "":
+	}
+	return k.imageForNew(ctx, l)
+}
+
+// nodeImage is the node image that the user names, empty if none.
+func (l *loaded) nodeImage() string {
+	if l.NodeImage != "" {
+		return l.NodeImage
+	}
+	image, _ := l.config.image() // load has reported its error
+	return image
+}
+
+// NodeImage is the node image of a cluster that would be created now, whatever there is, with its version of Kubernetes, which is empty if
+// only running it would tell. named says whether the Spec names it. It is for devenv.lock.
+func (k *Clusters) NodeImage(ctx context.Context) (ref, kubernetes string, named bool, err error) {
+	l, err := k.Spec.load()
+	if err != nil {
+		return "", "", false, err
+	}
+	c, err := k.imageForNew(ctx, l)
+	return c.ref, c.kubernetes, l.nodeImage() != "", err
+}
+
+// imageForNew chooses the image for a cluster that does not exist yet.
+func (k *Clusters) imageForNew(ctx context.Context, l *loaded) (choice, error) {
+	if wanted := l.nodeImage(); wanted != "" {
 		version, err := k.imageVersion(ctx, wanted)
 		return choice{ref: wanted, kubernetes: version}, err
 	}
+	pinned, origin := defaults.Image, "kind's default"
+	if l.Locked != "" {
+		pinned, origin = l.Locked, "the one that devenv.lock pins"
+	}
 
 	// An image that was loaded from a file has its tag but not the digest that kind's default names.
-	pinned := defaults.Image
 	tagged, _, _ := strings.Cut(pinned, "@")
 	held, err := k.Engine.Images(ctx, []string{pinned, tagged})
 	if err != nil {
@@ -86,7 +113,11 @@ func (k *Clusters) chooseImage(ctx context.Context, l *loaded) (choice, error) {
 	}
 	for _, ref := range []string{pinned, tagged} {
 		if held[ref] != "" {
-			return choice{ref: ref, kubernetes: tagVersion(ref)}, nil
+			version := tagVersion(ref)
+			if version == "" {
+				version, err = k.imageVersion(ctx, ref)
+			}
+			return choice{ref: ref, kubernetes: version}, err
 		}
 	}
 	why := "devenv is offline"
@@ -110,13 +141,13 @@ func (k *Clusters) chooseImage(ctx context.Context, l *loaded) (choice, error) {
 	if len(local) == 0 {
 		return choice{}, &fault.Error{
 			Kind: fault.Machine,
-			What: "there is no node image: kind's default, " + tagged + ", is not on this machine, and " + why,
+			What: "there is no node image: " + origin + ", " + tagged + ", is not on this machine, and " + why,
 			Next: "With a registry in reach, `docker pull " + tagged + "`; without one, scripts/setup in a checkout of devenv builds a node image here. Or name your own as cluster.nodeImage in devenv.yaml.",
 		}
 	}
 	c := local[0]
-	c.notice = fmt.Sprintf("node image %s (Kubernetes %s, built on this machine) stands in for kind's default, %s: %s",
-		c.ref, orUnknown(c.kubernetes), tagged, why)
+	c.notice = fmt.Sprintf("node image %s (Kubernetes %s, built on this machine) stands in for %s, %s: %s",
+		c.ref, orUnknown(c.kubernetes), origin, tagged, why)
 	return c, nil
 }
 

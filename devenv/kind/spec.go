@@ -21,7 +21,8 @@ import (
 // Spec is what the user says of the cluster: the key cluster of devenv.yaml. Paths are absolute.
 type Spec struct {
 	Workers         int                 // worker nodes beside the control plane; 0: one node does everything
-	NodeImage       string              // empty: kind's default, or what stands in for it on this machine
+	NodeImage       string              // empty: that of Locked, else kind's default, or what stands in for it on this machine
+	Locked          string              // node image that devenv.lock pins for clusters whose Spec names none; not a setting of a cluster
 	RegistryMirrors map[string][]string // registry ("docker.io", "*" for all) → URLs that nodes try first, in order
 	CACertificates  []string            // PEM files that nodes trust beside the public authorities
 	KindConfig      string              // a kind configuration file that is merged under what devenv sets; empty: none

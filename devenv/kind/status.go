@@ -16,6 +16,7 @@ type State struct {
 	Leftovers bool      // absent, but a creation or removal that was broken off left containers, which Create clears away
 	Nodes     []string  // names of the nodes, control planes first; empty where absent
 	Identity  *Identity // nil where absent
+	NodeImage string    // ID of the image that the nodes were made from; empty where absent
 	// Started says when each node was started last, by the engine's clock.
 	Started map[string]time.Time
 }
@@ -37,6 +38,9 @@ func (k *Clusters) Status(ctx context.Context) (State, error) {
 	s := State{Status: plan.Running, Nodes: identity.Nodes(), Identity: identity, Started: map[string]time.Time{}}
 	for _, c := range all {
 		s.Started[c.Name] = c.Started
+		if c.Role == controlPlane {
+			s.NodeImage = c.Image
+		}
 		switch c.State {
 		case "running":
 		case "exited", "paused", "restarting":

@@ -77,7 +77,7 @@ func (w *world) inspect(ids []string) ([]byte, error) {
 			continue
 		}
 		var i inspected
-		i.ID, i.Name, i.Created = n.ID, "/"+n.Name, n.Created
+		i.ID, i.Name, i.Created, i.Image = n.ID, "/"+n.Name, n.Created, "sha256:1"
 		i.State.Status, i.State.StartedAt = n.State, n.Started
 		i.Config.Labels = map[string]string{roleLabel: n.Role}
 		if n.running() {

@@ -110,6 +110,8 @@ func (p printer) answer(e event.Event) string {
 		return p.status(e)
 	case event.Parity:
 		return p.parity(e)
+	case event.Locked:
+		return p.locked(e)
 	case event.Version:
 		return fmt.Sprintf("devenv %s (%s)\n%s, kind %s, Helm %s, Kubernetes client %s, %s\n",
 			e.Version, e.Commit, e.Platform, e.Kind, e.Helm, e.Kubernetes, e.Go)
