@@ -131,7 +131,7 @@ func (r *rendering) run(ctx context.Context, stage func() error) (*Result, error
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(r.place(), r.addNamespaces(), r.refuseDuplicates()); err != nil {
+	if err := errors.Join(r.place(), r.addNamespaces(), r.refuseDuplicates(), r.refuseUnserved()); err != nil {
 		return nil, err
 	}
 	if err := stage(); err != nil {
