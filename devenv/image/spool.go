@@ -1,0 +1,172 @@
+package image
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Spool keeps blobs in files of a directory of its own while an image is on its way. It is safe for concurrent use.
+type Spool struct {
+	dir string
+
+	mu    sync.Mutex
+	blobs map[string]Blob // by digest, and by the digest of what is in it
+}
+
+// Blob is a file of a Spool.
+type Blob struct {
+	Digest   string // sha256:… of the file
+	Expanded string // sha256:… of what is in it once it is not compressed any more
+	Size     int64  // bytes of the file
+	Holds    int64  // bytes of what is in it once it is not compressed any more
+	Format   Format
+	File     string
+}
+
+// NewSpool makes a spool in a new directory below parent, which is made if need be.
+func NewSpool(parent string) (*Spool, error) {
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(parent, "")
+	if err != nil {
+		return nil, err
+	}
+	return &Spool{dir: dir, blobs: map[string]Blob{}}, nil
+}
+
+// Close removes everything that the spool holds.
+func (s *Spool) Close() error { return os.RemoveAll(s.dir) }
+
+// ErrTooMuch is the error of a blob that is bigger than its limit.
+var ErrTooMuch = errors.New("more than was asked for")
+
+// Add reads a blob to its end and keeps it as it is. limit bounds what it holds once expanded, in bytes; beyond it the error is ErrTooMuch and
+// nothing is kept. A negative limit is none.
+func (s *Spool) Add(r io.Reader, limit int64) (blob Blob, err error) {
+	f, err := os.CreateTemp(s.dir, "")
+	if err != nil {
+		return Blob{}, err
+	}
+	defer func() {
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			_ = os.Remove(f.Name()) // the whole directory goes in the end
+		}
+	}()
+	in := bufio.NewReaderSize(r, 1<<16)
+	start, err := in.Peek(magicSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Blob{}, err
+	}
+	blob.Format, blob.File = FormatOf(start), f.Name()
+	raw := &counter{hash: sha256.New()}
+	stored := io.TeeReader(in, io.MultiWriter(f, raw))
+	if blob.Format == Plain {
+		if err := copyAtMost(io.Discard, stored, limit); err != nil {
+			return Blob{}, err
+		}
+		blob.Digest, blob.Size = raw.digest(), raw.n
+		blob.Expanded, blob.Holds = blob.Digest, blob.Size
+		s.keep(blob)
+		return blob, nil
+	}
+	expanded, err := blob.Format.expand(stored)
+	if err != nil {
+		return Blob{}, fmt.Errorf("%w: a layer: %w", ErrDamaged, err)
+	}
+	defer expanded.Close()
+	inside := &counter{hash: sha256.New()}
+	if err := copyAtMost(inside, expanded, limit); err != nil {
+		return Blob{}, err
+	}
+	// What follows the end of what is compressed is part of the blob too.
+	if _, err := io.Copy(io.Discard, stored); err != nil {
+		return Blob{}, err
+	}
+	blob.Digest, blob.Size, blob.Expanded, blob.Holds = raw.digest(), raw.n, inside.digest(), inside.n
+	s.keep(blob)
+	return blob, nil
+}
+
+func (s *Spool) keep(b Blob) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blobs[b.Digest], s.blobs[b.Expanded] = b, b
+}
+
+// Get is the blob of a digest, or that which holds what has the digest once it is expanded.
+func (s *Spool) Get(digest string) (Blob, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.blobs[digest]
+	return b, ok
+}
+
+// Share makes another spool, beside this one, that holds the blobs of the digests too, whichever of the two is closed first.
+func (s *Spool) Share(digests []string) (*Spool, error) {
+	other, err := NewSpool(filepath.Dir(s.dir))
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range digests {
+		b, ok := s.Get(d)
+		if !ok {
+			err = fmt.Errorf("there is no blob %s", d)
+		} else {
+			to := filepath.Join(other.dir, filepath.Base(b.File))
+			if err = os.Link(b.File, to); errors.Is(err, fs.ErrExist) {
+				err = nil // two digests of one blob
+			}
+			b.File = to
+		}
+		if err != nil {
+			_ = other.Close() // err says what went wrong
+			return nil, err
+		}
+		other.keep(b)
+	}
+	return other, nil
+}
+
+// copyAtMost copies to the end, or fails with ErrTooMuch where that is beyond limit.
+func copyAtMost(w io.Writer, r io.Reader, limit int64) error {
+	if limit < 0 {
+		_, err := io.Copy(w, r)
+		return err
+	}
+	n, err := io.Copy(w, io.LimitReader(r, limit+1))
+	if err == nil && n > limit {
+		return ErrTooMuch
+	}
+	return err
+}
+
+// counter counts and hashes what is written to it.
+type counter struct {
+	hash hash.Hash
+	n    int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return c.hash.Write(p)
+}
+
+func (c *counter) digest() string { return "sha256:" + hex.EncodeToString(c.hash.Sum(nil)) }
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

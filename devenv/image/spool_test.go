@@ -1,0 +1,148 @@
+package image
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestSpoolFindsABlobByWhatItHolds(t *testing.T) {
+	for name, data := range map[string]string{"plain": "text", "gzip": zipped(t, "text"), "zstd": zstandard(t, "text"), "gzip and more": zipped(t, "text") + zipped(t, "")} {
+		t.Run(name, func(t *testing.T) {
+			s := newSpool(t)
+			b, err := s.Add(strings.NewReader(data), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			byContent, ok := s.Get(id("text"))
+			byDigest, ok2 := s.Get(id(data))
+			if !ok || !ok2 || byContent != b || byDigest != b || b.Holds != 4 || b.Size != int64(len(data)) {
+				t.Errorf("%+v, %+v, %+v", b, byContent, byDigest)
+			}
+			if kept, err := os.ReadFile(b.File); err != nil || string(kept) != data {
+				t.Errorf("kept %q, %v", kept, err)
+			}
+		})
+	}
+}
+
+func TestSpoolKeepsNothingBeyondALimit(t *testing.T) {
+	s := newSpool(t)
+	big := strings.Repeat("x", 1000)
+	for _, data := range []string{big, zipped(t, big)} {
+		if _, err := s.Add(strings.NewReader(data), 999); !errors.Is(err, ErrTooMuch) {
+			t.Errorf("999 of 1000 bytes: %v", err)
+		}
+		if _, err := s.Add(strings.NewReader(data), 1000); err != nil {
+			t.Errorf("1000 of 1000 bytes: %v", err)
+		}
+	}
+	if files, err := os.ReadDir(s.dir); err != nil || len(files) != 2 {
+		t.Errorf("files %v, %v", files, err)
+	}
+}
+
+func TestSpoolShares(t *testing.T) {
+	s := newSpool(t)
+	if _, err := s.Add(strings.NewReader("text"), -1); err != nil {
+		t.Fatal(err)
+	}
+	other, err := s.Share([]string{id("text"), id("text")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, ok := other.Get(id("text"))
+	if kept, err := os.ReadFile(b.File); !ok || err != nil || string(kept) != "text" {
+		t.Errorf("%+v, %q, %v", b, kept, err)
+	}
+	if _, err := other.Share([]string{id("other")}); err == nil {
+		t.Error("it shares what it does not hold")
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(b.File); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
+	}
+}
+
+func TestFormatOf(t *testing.T) {
+	for start, want := range map[string]Format{"": Plain, "\x1f": Plain, "\x1f\x8b\x08\x00": Gzip, "\x28\xb5\x2f\xfd": Zstd, "\x28\xb5\x2f": Plain, "etc/": Plain} {
+		if got := FormatOf([]byte(start)); got != want {
+			t.Errorf("%q is %d, want %d", start, got, want)
+		}
+	}
+}
+
+func TestAssemble(t *testing.T) {
+	s := newSpool(t)
+	top := zipped(t, "top")
+	config := configOf(t, "base", "top")
+	for _, data := range []string{config, top} {
+		if _, err := s.Add(strings.NewReader(data), -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	manifest := func(config string, layers ...string) []byte {
+		text := fmt.Sprintf(`{"schemaVersion":2,"config":{"digest":%q,"size":1},"layers":[`, config)
+		for n, l := range layers {
+			text += strings.Repeat(",", min(n, 1)) + fmt.Sprintf(`{"digest":%q,"size":1}`, l)
+		}
+		return []byte(text + "]}")
+	}
+	held := func(digest string) (Layer, bool) {
+		return Layer{DiffID: id("base"), Digest: digest}, digest == id("packed base")
+	}
+	i, err := Assemble(manifest(id(config), id("packed base"), id(top)), s, held)
+	if err != nil || len(i.Layers) != 2 || string(i.Config) != config {
+		t.Fatalf("%+v, %v", i, err)
+	}
+	if i.Layers[0] != (Layer{DiffID: id("base"), Digest: id("packed base")}) || i.Layers[1].DiffID != id("top") || i.Layers[1].Format != Gzip || i.Layers[1].File == "" {
+		t.Errorf("%+v", i.Layers)
+	}
+	w := Want{Layers: []string{id("base"), id("top")}, Wanted: []string{id("top")}, Held: map[string]string{id("packed base"): id("base")}}
+	if !w.Met(i) {
+		t.Error("it is what is wanted")
+	}
+	if w.Wanted = w.Layers; w.Met(i) {
+		t.Error("the base is wanted and did not come")
+	}
+	for name, m := range map[string][]byte{
+		"not JSON":              []byte("{"),
+		"no configuration":      manifest(id("x"), id("packed base"), id(top)),
+		"a layer too few":       manifest(id(config), id(top)),
+		"a layer nobody has":    manifest(id(config), id("other"), id(top)),
+		"layers in other order": manifest(id(config), id(top), id("packed base")),
+		"content for a blob":    manifest(id(config), id("packed base"), id("top")), // the digest of what is in it, not of it
+	} {
+		if i, err := Assemble(m, s, held); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %+v, %v", name, i, err)
+		}
+	}
+}
+
+func TestNamed(t *testing.T) {
+	w := Want{Layers: []string{"a", "b"}, Wanted: []string{"b"}, Held: map[string]string{"packed a": "a", "packed b": "b"}}
+	for digest, want := range map[string]string{"a": "a", "packed a": "a", "b": "", "packed b": "", "c": ""} {
+		if l, ok := w.Named(digest); ok != (want != "") || l.DiffID != want {
+			t.Errorf("%s is %+v, %v", digest, l, ok)
+		}
+	}
+}
+
+func TestWriteLayoutIsStable(t *testing.T) {
+	i := layered(t, newSpool(t), "base", "top")
+	var first, second bytes.Buffer
+	if err := errors.Join(WriteLayout(&first, "example.com/app:1", i), WriteLayout(&second, "example.com/app:1", i)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first.Bytes(), second.Bytes()) {
+		t.Error("the same image gives other bytes")
+	}
+}

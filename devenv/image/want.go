@@ -1,0 +1,42 @@
+package image
+
+import "slices"
+
+// Want says which parts of an image somebody asks a store for.
+type Want struct {
+	Ref    string
+	Layers []string // diff IDs of all its layers, as the store described them
+	Wanted []string // diff IDs of those whose blobs are to come; the others are there already
+	// Held is, for blobs that are there already, which layer each of them holds: digest → diff ID. Of layers that are not wanted.
+	Held  map[string]string
+	Size  int64  // bytes of all the layers, roughly
+	Bytes int64  // bytes of the wanted ones, roughly; at most Size, and Size where nothing is known
+	Spool *Spool // gets the blobs
+}
+
+// Wants says whether the layer is to come.
+func (w Want) Wants(diffID string) bool { return slices.Contains(w.Wanted, diffID) }
+
+// Named is the layer that a blob stands for which need not come: one that is there already, under this digest or another.
+func (w Want) Named(digest string) (Layer, bool) {
+	diffID, ok := w.Held[digest]
+	if !ok && slices.Contains(w.Layers, digest) {
+		diffID, ok = digest, true
+	}
+	if !ok || w.Wants(diffID) {
+		return Layer{}, false
+	}
+	return Layer{DiffID: diffID, Digest: digest}, true
+}
+
+// Met says whether an image is the one that is wanted, and holds the blobs of the layers that are.
+func (w Want) Met(i *Image) bool {
+	ids := make([]string, len(i.Layers))
+	for n, l := range i.Layers {
+		ids[n] = l.DiffID
+		if l.File == "" && w.Wants(l.DiffID) {
+			return false
+		}
+	}
+	return slices.Equal(ids, w.Layers)
+}
