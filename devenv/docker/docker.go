@@ -1,6 +1,6 @@
 // Package docker is the adapter to the Docker Engine, and the only package that knows its API. It finds the engine that the
 // user's docker command would talk to (Open), builds images with the engine's BuildKit (Build), asks which images there are and
-// what base images stand for (Images, Resolve), and moves images out (Export) or away (Remove).
+// what base images stand for (Images, Resolve), and moves images out (Export, Fetch) or away (Remove).
 //
 // A build goes to BuildKit's own gRPC interface, which the engine offers beside its REST API: what comes back are typed
 // progress messages and errors that know the line of the Dockerfile. The files of the build context stay where
@@ -40,6 +40,13 @@ type Engine struct {
 
 	mu          sync.Mutex
 	unreachable map[string]bool // Dockerfile frontends that no registry could give; see frontend.go
+	known       *Info           // see traits
+
+	// What Fetch leaves to do; see teach. background ends with the engine.
+	background context.Context
+	abandon    context.CancelFunc
+	lessons    sync.WaitGroup
+	teaching   sync.Mutex
 }
 
 // Open connects to the engine that the user's docker command talks to: that of DOCKER_HOST, else of DOCKER_CONTEXT, else of the
@@ -91,6 +98,7 @@ func open(ctx context.Context, getenv func(string) string, dir string) (*Engine,
 		return nil, at.unreachable(err)
 	}
 	e := &Engine{api: api, endpoint: at, config: cfg, unreachable: map[string]bool{}}
+	e.background, e.abandon = context.WithCancel(context.WithoutCancel(ctx))
 	if err := e.greet(ctx); err != nil {
 		_ = api.Close() // err says more
 		return nil, err
@@ -126,8 +134,14 @@ func (e *Engine) unanswered(ctx context.Context, err error) error {
 	return e.endpoint.unreachable(err)
 }
 
-// Close ends the connections to the engine.
-func (e *Engine) Close() error { return e.api.Close() }
+// Close ends the connections to the engine. It waits a little for what Fetch has begun, and stops it then.
+func (e *Engine) Close() error {
+	timer := time.AfterFunc(teachPatience, e.abandon)
+	e.lessons.Wait()
+	timer.Stop()
+	e.abandon()
+	return e.api.Close()
+}
 
 // Platform is what the engine runs, in the notation of images: "linux/amd64".
 func (e *Engine) Platform() string { return e.platform }

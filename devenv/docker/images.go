@@ -79,7 +79,7 @@ func (e *Engine) Export(ctx context.Context, refs []string, w io.Writer) error {
 	what := "exporting " + strings.Join(refs, ", ")
 	r, err := e.api.ImageSave(ctx, refs)
 	if cerrdefs.IsNotFound(err) {
-		return &fault.Error{Kind: fault.Machine, What: what, Err: err, Next: "The image is no longer in the Docker Engine; `devenv up` builds it again."}
+		return notHeld(what, err)
 	}
 	if err != nil {
 		return e.fault(ctx, what, err)
