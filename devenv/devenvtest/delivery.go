@@ -3,11 +3,8 @@ package devenvtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +19,10 @@ type DeliverySubject struct {
 	Nodes []string // at least two
 	// NewImage makes an image in the engine that no node holds.
 	NewImage func(t *testing.T) plan.Image
+	// Derive makes an image in the engine that has all the layers of i and one more.
+	Derive func(t *testing.T, i plan.Image) plan.Image
+	// Lose removes the content of i's lowest layer from a node that holds it.
+	Lose func(t *testing.T, node string, i plan.Image)
 	// Runs starts a container of the image on the node, the proof that it is complete.
 	Runs func(ctx context.Context, node string, i plan.Image) error
 	// Known says whether the node knows the image's reference, complete or not.
@@ -69,6 +70,69 @@ func DeliverySuite(t *testing.T, fresh func(t *testing.T) DeliverySubject) {
 		}
 		if err := group.Wait(); err != nil {
 			t.Fatal(err)
+		}
+		for _, i := range images {
+			for _, node := range s.Nodes {
+				s.requireRuns(t, node, i)
+			}
+		}
+	})
+
+	t.Run("of an image that shares layers with one that is there only the others are sent", func(t *testing.T) {
+		s, ctx := fresh(t), t.Context()
+		base := s.NewImage(t)
+		first, second := s.Derive(t, base), s.Derive(t, base)
+		if detail, err := s.Deliver(ctx, first, s.Nodes, discard); err != nil || strings.Contains(detail, spared) {
+			t.Fatalf("of a new image some should have been there: %q, %v", detail, err)
+		}
+		detail, err := s.Deliver(ctx, second, s.Nodes, discard)
+		if err != nil || !strings.Contains(detail, spared) {
+			t.Fatalf("detail %q does not say what was there: %v", detail, err)
+		}
+		for _, node := range s.Nodes {
+			s.requireRuns(t, node, first)
+			s.requireRuns(t, node, second)
+		}
+	})
+
+	t.Run("a node that lost a layer gets it again, and the others do not", func(t *testing.T) {
+		s, ctx := fresh(t), t.Context()
+		base := s.NewImage(t)
+		first := s.Derive(t, base)
+		if _, err := s.Deliver(ctx, first, s.Nodes, discard); err != nil {
+			t.Fatal(err)
+		}
+		s.Lose(t, s.Nodes[0], first)
+		second := s.Derive(t, first)
+		detail, err := s.Deliver(ctx, second, s.Nodes, discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(detail, "B to ") || strings.Count(detail, " to ") < 2 {
+			t.Errorf("detail %q does not say that nodes were sent different amounts", detail)
+		}
+		for _, node := range s.Nodes {
+			s.requireRuns(t, node, second)
+		}
+	})
+
+	t.Run("images that share what no node has, at once", func(t *testing.T) {
+		s := fresh(t)
+		base := s.NewImage(t)
+		images := []plan.Image{s.Derive(t, base), s.Derive(t, base)}
+		details := make([]string, len(images))
+		group, ctx := errgroup.WithContext(t.Context())
+		for n, i := range images {
+			group.Go(func() (err error) {
+				details[n], err = s.Deliver(ctx, i, s.Nodes, discard)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(details[0], spared) == strings.Contains(details[1], spared) {
+			t.Errorf("details %q: one should have brought what both need", details)
 		}
 		for _, i := range images {
 			for _, node := range s.Nodes {
@@ -132,6 +196,9 @@ func DeliverySuite(t *testing.T, fresh func(t *testing.T) DeliverySubject) {
 	})
 }
 
+// spared is how a detail ends that says how much was not sent.
+const spared = "were there"
+
 func (s DeliverySubject) requireRuns(t *testing.T, node string, i plan.Image) {
 	t.Helper()
 	if err := s.Runs(t.Context(), node, i); err != nil {
@@ -144,79 +211,4 @@ func (s DeliverySubject) requireUnknown(t *testing.T, node string, i plan.Image)
 	if known, err := s.Known(t.Context(), node, i); err != nil || known {
 		t.Fatalf("%s knows %s: %v, %v", node, i.Ref, known, err)
 	}
-}
-
-// Delivery is an engine.Delivery in memory. Its zero value holds nothing and delivers what it does not know.
-type Delivery struct {
-	mu    sync.Mutex
-	held  map[string]map[string]bool // node → reference
-	lacks map[string]bool            // references that the engine does not hold
-	fails map[string]error           // node → failure
-	// Delay is how long a delivery takes.
-	Delay time.Duration
-}
-
-var _ engine.Delivery = (*Delivery)(nil)
-
-// Deliver implements engine.Delivery.
-func (d *Delivery) Deliver(ctx context.Context, i plan.Image, nodes []string, r engine.Report) (string, error) {
-	r("sending " + i.Short())
-	select {
-	case <-time.After(d.Delay):
-	case <-ctx.Done():
-	}
-	if err := ctx.Err(); err != nil {
-		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.lacks[i.Ref] {
-		return "", &fault.Error{Kind: fault.Machine, What: "exporting " + i.Ref, Err: errors.New("no such image"), Next: "Build it."}
-	}
-	if d.held == nil {
-		d.held = map[string]map[string]bool{}
-	}
-	var errs []error
-	for _, node := range nodes {
-		if err := d.fails[node]; err != nil {
-			errs = append(errs, &fault.Error{Kind: fault.Machine, What: "loading " + i.Short() + " into " + node, Err: err, Next: "Mend the node."})
-			continue
-		}
-		if d.held[node] == nil {
-			d.held[node] = map[string]bool{}
-		}
-		d.held[node][i.Ref] = true
-	}
-	noun := "nodes"
-	if len(nodes) == 1 {
-		noun = "node"
-	}
-	return fmt.Sprintf("sent 1.0 MB to %d %s", len(nodes), noun), errors.Join(errs...)
-}
-
-// Held reports whether the node holds the image.
-func (d *Delivery) Held(node, ref string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.held[node][ref]
-}
-
-// Lack makes the engine not hold an image.
-func (d *Delivery) Lack(ref string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.lacks == nil {
-		d.lacks = map[string]bool{}
-	}
-	d.lacks[ref] = true
-}
-
-// Fail makes a node fail with err; nil mends it.
-func (d *Delivery) Fail(node string, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.fails == nil {
-		d.fails = map[string]error{}
-	}
-	d.fails[node] = err
 }

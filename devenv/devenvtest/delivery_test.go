@@ -21,6 +21,13 @@ func TestDelivery(t *testing.T) {
 				made++
 				return plan.Image{Ref: fmt.Sprintf("registry.example.com/devenvtest/image:devenv-%d", made)}
 			},
+			Derive: func(_ *testing.T, i plan.Image) plan.Image {
+				made++
+				ref := fmt.Sprintf("registry.example.com/devenvtest/image:devenv-%d", made)
+				fake.Derive(ref, i.Ref)
+				return plan.Image{Ref: ref}
+			},
+			Lose: func(_ *testing.T, node string, i plan.Image) { fake.Lose(node, i.Ref) },
 			Runs: func(_ context.Context, node string, i plan.Image) error {
 				if !fake.Held(node, i.Ref) {
 					return errors.New("no such image")

@@ -15,9 +15,9 @@ import (
 
 var _ engine.Delivery = (*Clusters)(nil)
 
-// Deliver sends the whole image from the engine to all the nodes at once: one export, one import a node. Each node checks afterwards
-// that the image is complete and unpacked, and removes its reference if not. A node that fails does not keep the others from
-// getting the image; the error names those that failed.
+// Deliver brings an image onto nodes: of its layers only those that a node lacks, which are taken out of the engine once and sent to all
+// the nodes at once. Each node checks afterwards that the image is complete and unpacked, and removes its reference if not; then it gets the whole image. A node
+// that fails does not keep the others from getting the image; the error names those that failed.
 func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r engine.Report) (string, error) {
 	name, err := canonical(i.Ref)
 	if err != nil {
@@ -31,45 +31,43 @@ func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 		return "", err
 	}
 	r(fmt.Sprintf("sending %s to %s", i.Short(), count(len(nodes), "node")))
-	// An image is imported with all its platforms, as it is in the engine. An engine with a containerd store exports an index that
-	// names platforms whose content it never had, and there only the node's own can be imported.
-	sent, failed := k.send(ctx, i, name, nodes, ids, "--all-platforms")
-	if again := lackContent(failed); len(again) > 0 && ctx.Err() == nil {
-		r(fmt.Sprintf("sending %s again, for this platform only", i.Short()))
-		more, stillFailed := k.send(ctx, i, name, again, ids)
-		sent += more
-		for _, node := range again {
-			delete(failed, node)
-		}
-		for node, err := range stillFailed {
-			failed[node] = err
-		}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
 	}
-	if err := k.deliveryFault(ctx, i, nodes, failed); err != nil {
+	described, err := k.Engine.Describe(ctx, i.Ref)
+	if err != nil {
+		return "", k.engineFault(ctx, "exporting "+i.Short()+" from the engine", err)
+	}
+	d := &delivery{Clusters: k, image: i, name: name, ids: ids, layers: described.Layers, bytes: described.Size, report: r}
+	held, release, err := d.claim(ctx, nodes)
+	if err != nil {
+		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
+	}
+	defer release()
+	d.run(ctx, held)
+	if err := k.deliveryFault(ctx, i, nodes, d.failed); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("sent %s to %s", size(sent), count(len(nodes), "node")), nil
+	return d.detail(len(nodes)), nil
 }
 
-// send exports the image once and imports it in all the nodes, whose containers' IDs are in ids. It returns the number of bytes of the
-// archive and the nodes that failed.
+// send imports an archive of the image with the given full reference in all the nodes at once, whose containers' IDs are in ids. It returns
+// the number of bytes of the archive and the nodes that failed.
 func (k *Clusters) send(
-	ctx context.Context, i plan.Image, name string, nodes []string, ids map[string]string, flags ...string,
+	ctx context.Context, name string, nodes []string, ids map[string]string, archive func(context.Context, io.Writer) error, flags ...string,
 ) (int64, map[string]error) {
 	args := append([]string{name}, flags...)
 	receivers := make([]receiver, len(nodes))
 	for n, node := range nodes {
-		receivers[n] = func(ctx context.Context, archive io.Reader) error {
-			out, err := k.docker.run(ctx, archive, command(ids[node], scriptImport, args, true)...)
+		receivers[n] = func(ctx context.Context, in io.Reader) error {
+			out, err := k.docker.run(ctx, in, command(ids[node], scriptImport, args, true)...)
 			if err == nil && strings.TrimSpace(string(out)) != name {
 				err = fmt.Errorf("the node did not confirm the image, but said %q", lastLine(string(out)))
 			}
 			return err
 		}
 	}
-	sent, errs := distribute(ctx, k.wait.load, func(ctx context.Context, w io.Writer) error {
-		return k.Engine.Export(ctx, []string{i.Ref}, w)
-	}, receivers)
+	sent, errs := distribute(ctx, k.wait.load, archive, receivers)
 	failed := map[string]error{}
 	for n, err := range errs {
 		if err != nil {

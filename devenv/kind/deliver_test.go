@@ -11,6 +11,7 @@ import (
 
 	"github.com/devenv-run/devenv/devenv/devenvtest"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/image"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
@@ -32,6 +33,19 @@ func TestDeliveryContract(t *testing.T) {
 				ref := fmt.Sprintf("registry.example.com/devenvtest/image:devenv-%d", made)
 				w.images[ref] = "sha256:5"
 				return plan.Image{Ref: ref}
+			},
+			Derive: func(_ *testing.T, i plan.Image) plan.Image {
+				made++
+				ref := fmt.Sprintf("registry.example.com/devenvtest/image:devenv-%d", made)
+				w.derive(ref, i.Ref)
+				return plan.Image{Ref: ref}
+			},
+			Lose: func(_ *testing.T, name string, i plan.Image) {
+				w.each(func(n *node) {
+					if n.Name == name {
+						delete(n.content, digestOf(w.layers[i.Ref][0]))
+					}
+				})
 			},
 			Runs: func(ctx context.Context, node string, i plan.Image) error {
 				if ok, err := known(ctx, node, i); !ok {
@@ -87,7 +101,7 @@ func TestDeliverFallsBackToThePlatformOfTheNode(t *testing.T) {
 	w.unwell["devenv-x-worker"] = "import:all-platforms" // as ctr fails on the archive of an engine with a containerd store
 	nodes := []string{"devenv-x-control-plane", "devenv-x-worker"}
 	detail, err := k.Deliver(t.Context(), plan.Image{Ref: "app:1"}, nodes, silent)
-	if err != nil || detail != "sent 12.6 MB to 2 nodes" {
+	if err != nil || detail != "sent 6.3 MB to 2 nodes" {
 		t.Fatalf("%q, %v", detail, err)
 	}
 	held, err := k.NodeImages(t.Context(), nodes, []string{"app:1", "docker.io/library/app:1", "other:1"})
@@ -185,5 +199,16 @@ func TestCommandRunsTheScriptInTheNode(t *testing.T) {
 	want := []string{"exec", "--interactive", "--privileged", "node-1", "/bin/sh", "-c", scriptLib + "echo\n", "sh", "ref", "--flag"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestWantSaysWhatIsToComeAndHowMuchOfIt(t *testing.T) {
+	d := &delivery{layers: []string{"base", "middle", "top", "base"}, bytes: 100}
+	plain := image.Layer{DiffID: "base", Digest: "base", Size: 60}
+	packed := image.Layer{DiffID: "base", Digest: "packed", Size: 20, Format: image.Gzip}
+	middle := image.Layer{DiffID: "middle", Digest: "middle", Size: 30}
+	w := d.want(map[string]image.Holding{"a": {"base": plain, "middle": middle}, "b": {"base": packed}})
+	if got := fmt.Sprint(w.Wanted, w.Held, w.Size, w.Bytes); got != "[middle top] map[base:base packed:base] 100 40" {
+		t.Error(got)
 	}
 }

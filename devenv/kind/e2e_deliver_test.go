@@ -24,7 +24,11 @@ func TestRealDelivery(t *testing.T) {
 				Delivery: r.Clusters,
 				Nodes:    nodes,
 				NewImage: func(t *testing.T) plan.Image { return newImage(t, 5<<20) },
-				Runs:     r.runs,
+				Derive:   derive,
+				Lose: func(t *testing.T, node string, i plan.Image) {
+					must(t, "docker", "exec", node, "ctr", "--namespace=k8s.io", "content", "rm", layersOf(t, i)[0])
+				},
+				Runs: r.runs,
 				Known: func(ctx context.Context, node string, i plan.Image) (bool, error) {
 					out, err := run(ctx, "docker", "exec", node, "ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
 					return strings.Contains(out, i.Ref), err

@@ -187,6 +187,29 @@ func newImage(t *testing.T, size int) plan.Image {
 	return i
 }
 
+// derive puts an image into the engine that has the layers of another and one more, of a few bytes.
+func derive(t *testing.T, from plan.Image) plan.Image {
+	t.Helper()
+	i := plan.Image{Ref: "registry.example.com/kindtest/image:devenv-" + strings.ToLower(rand.Text())}
+	name := strings.ToLower("kindtest-" + rand.Text())
+	must(t, "docker", "create", "--name", name, from.Ref)
+	defer must(t, "docker", "rm", name)
+	note := filepath.Join(t.TempDir(), "note")
+	if err := os.WriteFile(note, []byte(i.Ref), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "docker", "cp", note, name+":/note")
+	must(t, "docker", "commit", name, i.Ref)
+	t.Cleanup(func() { _, _ = run(context.Background(), "docker", "image", "rm", i.Ref) })
+	return i
+}
+
+// layersOf are the diff IDs of an image in the engine.
+func layersOf(t *testing.T, i plan.Image) []string {
+	t.Helper()
+	return strings.Fields(must(t, "docker", "image", "inspect", "--format", `{{join .RootFS.Layers " "}}`, i.Ref))
+}
+
 // runs runs a pod of the image on the node, which may not pull it.
 func (r *real) runs(ctx context.Context, node string, i plan.Image) error {
 	name := "p-" + strings.ToLower(rand.Text())

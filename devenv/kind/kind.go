@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
 	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/image"
 )
 
 // Engine is what this adapter needs of the container engine beside its client program.
@@ -35,6 +36,10 @@ type Engine interface {
 	Pull(ctx context.Context, ref string, report func(text string)) error
 	// Export writes an archive of the images that a node's containerd can import.
 	Export(ctx context.Context, refs []string, w io.Writer) error
+	// Describe says which layers an image has.
+	Describe(ctx context.Context, ref string) (image.Description, error)
+	// Fetch gets an image's configuration and those of its layers that are wanted.
+	Fetch(ctx context.Context, w image.Want) (*image.Image, error)
 	// Environ is what a docker command needs in its environment, as NAME=value, to talk to this engine.
 	Environ() []string
 }
@@ -57,6 +62,7 @@ type Clusters struct {
 	provision provisioner
 	connect   func(kubeconfig []byte) (apiServer, error)
 	wait      patience
+	loading   claims
 }
 
 // docker runs the docker client.

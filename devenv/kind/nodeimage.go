@@ -173,7 +173,7 @@ func (k *Clusters) labelledImages(ctx context.Context) ([]choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(images, func(a, b image) int { return b.Created.Compare(a.Created) })
+	slices.SortFunc(images, func(a, b nodeImage) int { return b.Created.Compare(a.Created) })
 	var found []choice
 	for _, i := range images {
 		if len(i.RepoTags) == 0 {
@@ -200,19 +200,19 @@ func (k *Clusters) imageVersion(ctx context.Context, ref string) (string, error)
 	return tagVersion(ref), nil
 }
 
-// image is the part of docker's description of an image that matters here.
-type image struct {
+// nodeImage is the part of docker's description of an image that matters here.
+type nodeImage struct {
 	RepoTags []string
 	Created  time.Time
 	Config   struct{ Labels map[string]string }
 }
 
-func (k *Clusters) inspectImages(ctx context.Context, refs ...string) ([]image, error) {
+func (k *Clusters) inspectImages(ctx context.Context, refs ...string) ([]nodeImage, error) {
 	out, err := k.docker.run(ctx, nil, append([]string{"image", "inspect"}, refs...)...)
 	if err != nil {
 		return nil, k.engineFault(ctx, "inspecting node images", err)
 	}
-	var images []image
+	var images []nodeImage
 	if err := json.Unmarshal(out, &images); err != nil || len(images) == 0 {
 		return nil, fmt.Errorf("reading what docker says of %s: %d images, %w", strings.Join(refs, ", "), len(images), err)
 	}

@@ -12,9 +12,9 @@ import (
 func TestResolveChoosesTheNodeImage(t *testing.T) {
 	const def, pinned = "kindest/node:v1.37.0", "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
 	const locked, lockedPin = "kindest/node:v1.36.0", "kindest/node:v1.36.0@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-	local := image{RepoTags: []string{"devenv/node:v1.36.3"}, Created: time.Now()}
+	local := nodeImage{RepoTags: []string{"devenv/node:v1.36.3"}, Created: time.Now()}
 	local.Config.Labels = map[string]string{kubernetesLabel: "v1.36.3"}
-	older := image{RepoTags: []string{"devenv/node:v1.35.0"}, Created: time.Now().Add(-time.Hour)}
+	older := nodeImage{RepoTags: []string{"devenv/node:v1.35.0"}, Created: time.Now().Add(-time.Hour)}
 	tests := []struct {
 		name    string
 		spec    Spec
@@ -30,12 +30,12 @@ func TestResolveChoosesTheNodeImage(t *testing.T) {
 		{name: "kind's default, loaded from a file", world: func(w *world) { w.images[def] = "sha256:1" }, image: def, version: "v1.37.0"},
 		{name: "kind's default, to be pulled", world: func(w *world) {
 			w.registry[def] = true
-			w.labelled = []image{local}
+			w.labelled = []nodeImage{local}
 		}, image: pinned, version: "v1.37.0", notice: "will be pulled"},
-		{name: "a labelled one, the newest", world: func(w *world) { w.labelled = []image{older, {}, local} }, image: "devenv/node:v1.36.3", version: "v1.36.3", notice: "stands in for kind's default"},
+		{name: "a labelled one, the newest", world: func(w *world) { w.labelled = []nodeImage{older, {}, local} }, image: "devenv/node:v1.36.3", version: "v1.36.3", notice: "stands in for kind's default"},
 		{name: "offline", offline: true, world: func(w *world) {
 			w.registry[def] = true
-			w.labelled = []image{local}
+			w.labelled = []nodeImage{local}
 		}, image: "devenv/node:v1.36.3", version: "v1.36.3", notice: "devenv is offline"},
 		{name: "none", fails: "there is no node image: kind's default"},
 		{name: "the locked one, held", spec: Spec{Locked: lockedPin}, world: func(w *world) {
@@ -47,7 +47,7 @@ func TestResolveChoosesTheNodeImage(t *testing.T) {
 		}, image: lockedPin, version: "v1.36.0", notice: locked + " will be pulled"},
 		{name: "the user's rather than the locked one", spec: Spec{NodeImage: "kindest/node:v1.35.2", Locked: lockedPin}, image: "kindest/node:v1.35.2", version: "v1.35.2"},
 		{name: "a locked one that only another machine has", spec: Spec{Locked: "team/node:1"}, world: func(w *world) {
-			w.labelled = []image{local}
+			w.labelled = []nodeImage{local}
 		}, image: "devenv/node:v1.36.3", version: "v1.36.3", notice: "stands in for the one that devenv.lock pins, team/node:1"},
 		{name: "a locked one and none", spec: Spec{Locked: lockedPin}, fails: "there is no node image: the one that devenv.lock pins"},
 	}
@@ -79,13 +79,13 @@ func TestResolveChoosesTheNodeImage(t *testing.T) {
 
 func TestClusterKeepsItsNodeImage(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
-	w.labelled = []image{{RepoTags: []string{testImage}, Created: time.Now()}}
+	w.labelled = []nodeImage{{RepoTags: []string{testImage}, Created: time.Now()}}
 	before, err := w.clusters(dir, Spec{}).Resolve(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	mustCreate(t, w.clusters(dir, Spec{}))
-	w.labelled = []image{{RepoTags: []string{"devenv/node:newer"}, Created: time.Now()}}
+	w.labelled = []nodeImage{{RepoTags: []string{"devenv/node:newer"}, Created: time.Now()}}
 	after, err := w.clusters(dir, Spec{}).Resolve(t.Context())
 	if err != nil || fmt.Sprint(after.Cluster) != fmt.Sprint(before.Cluster) || after.Notice != "" || after.Kubernetes != "v1.36.3" {
 		t.Errorf("%+v, %v; want the cluster of %+v, without a notice", after, err, before)

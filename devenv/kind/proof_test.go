@@ -141,7 +141,7 @@ func TestNodesAreSpokenToByContainer(t *testing.T) {
 	if _, err := k.Deliver(t.Context(), plan.Image{Ref: "app:1"}, []string{"devenv-x-control-plane"}, silent); err != nil {
 		t.Fatal(err)
 	}
-	if len(w.calls) != 2 {
+	if len(w.calls) != 3 {
 		t.Fatalf("it ran %q", w.calls)
 	}
 	for _, call := range w.calls {

@@ -15,6 +15,7 @@ echo "$*" >>"$CALLS"
 case "$*" in
 *" images check "*) printf '%s\n' "$HELD"; exit "${CHECK:-0}" ;;
 *" images import "*) cat >/dev/null; echo "unpacking"; [ "${IMPORT:-0}" -eq 0 ] || echo "ctr: archive is damaged" >&2; exit "${IMPORT:-0}" ;;
+*" content ls") printf '%s\n' "$CONTENT"; exit "${CHECK:-0}" ;;
 *" version") exit "${ANSWERS:-0}" ;;
 esac
 `
@@ -49,6 +50,11 @@ func TestScripts(t *testing.T) {
 			name: "an import that is not complete", script: scriptImport, args: []string{ref}, env: []string{"HELD="},
 			fails: true, says: "not complete", calls: "--namespace=k8s.io images rm " + ref,
 		},
+		{
+			name: "no layer is held", script: scriptLayers, args: []string{"sha256:aa", "sha256:bb"},
+			env: []string{"CONTENT=DIGEST\tSIZE\tAGE\tLABELS\nsha256:cc\t1B\t2 hours\tcontainerd.io/uncompressed=sha256:cc"}, calls: "content ls",
+		},
+		{name: "layers, and containerd is away", script: scriptLayers, args: []string{"sha256:aa"}, env: []string{"CHECK=1"}, fails: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package kind
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -127,23 +126,41 @@ func (w *world) exec(ctx context.Context, stdin io.Reader, args []string) ([]byt
 			}
 		}
 		return []byte(strings.Join(out, "\n") + "\n"), nil
-	case scriptLib + scriptImport:
-		data, err := io.ReadAll(stdin)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		ref, _, _ := bytes.Cut(data, []byte("\n"))
-		if text, ok := strings.CutPrefix(unwell, "import:"); ok && (text != "all-platforms" || slices.Contains(rest, "--all-platforms")) {
-			return nil, failed(args, "ctr: content digest sha256:0 not found: "+text)
-		}
-		if err != nil || len(data) != len(ref)+1+6<<20 {
-			return nil, failed(args, "ctr: unexpected EOF")
-		}
+	case scriptLib + scriptLayers:
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		n.held[string(ref)] = true
-		return append(ref, '\n'), nil
+		return n.listLayers(rest[1:]), nil
+	case scriptLib + scriptImport:
+		return w.importArchive(ctx, n, unwell, stdin, args, rest)
 	}
 	_, err := io.Copy(io.Discard, stdin)
 	return nil, err
+}
+
+func (w *world) importArchive(ctx context.Context, n *node, unwell string, stdin io.Reader, args, rest []string) ([]byte, error) {
+	data, err := io.ReadAll(stdin)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if text, ok := strings.CutPrefix(unwell, "import:"); ok && (text != "all-platforms" || slices.Contains(rest, "--all-platforms")) {
+		return nil, failed(args, "ctr: content digest sha256:0 not found: "+text)
+	}
+	ref, _, _ := strings.Cut(string(data), "\n")
+	if layout := strings.HasPrefix(ref, "oci-layout"); layout && err == nil {
+		if ref, err = w.importLayout(n, data); err != nil {
+			return nil, failed(args, "ctr: "+err.Error())
+		}
+	} else if err != nil || len(data) != len(ref)+1+6<<20 {
+		return nil, failed(args, "ctr: unexpected EOF")
+	} else {
+		for _, c := range w.content(strings.TrimPrefix(ref, "docker.io/library/")) {
+			w.mu.Lock()
+			n.content[digestOf(c)] = c
+			w.mu.Unlock()
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n.held[ref] = true
+	return []byte(ref + "\n"), nil
 }
