@@ -99,6 +99,9 @@ func Open(ctx context.Context, o Options) (*Project, error) {
 	if p.state, err = openState(p.name); err != nil {
 		return nil, err
 	}
+	if err := p.state.claim(c.Name, o.Environment); err != nil {
+		return nil, err
+	}
 	var logFile io.Closer
 	if p.log, logFile, err = p.state.log(o.Log, p.secrets); err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ func (p *Project) Down(ctx context.Context, o DownOptions) (Outcome, error) {
 		if err := clusters.Delete(ctx); err != nil {
 			return Outcome{}, stopped(ctx, err)
 		}
+		if err := p.state.release(); err != nil {
+			return Outcome{}, err
+		}
 		// What was last built says nothing about a cluster that is gone, but the digests of files stay true.
 		if err := os.RemoveAll(p.state.path("inputs")); err != nil {
 			return Outcome{}, err
