@@ -21,25 +21,34 @@ import (
 	"github.com/devenv-run/devenv/devenv/render"
 )
 
-// ParityOptions say what to compare with, and how strictly.
+// ParityOptions say what to compare with, and how strictly. At most one of Against and Context is set.
 type ParityOptions struct {
 	Strict  bool      // an undeclared difference is a fault of kind Mismatch
 	Against string    // file of manifests that another tool rendered for production; "-" is Stdin
+	Context string    // context of the user's kubeconfig: the cluster that production runs in
 	Stdin   io.Reader // for Against
 }
 
 // Parity emits what differs from production. It renders files and needs neither engine nor cluster: images have no digest in it,
 // charts see the APIs that Helm assumes, and lookup finds nothing.
 func (p *Project) Parity(ctx context.Context, o ParityOptions) error {
+	if o.Against != "" && o.Context != "" {
+		return &fault.Error{Kind: fault.Config, What: "--against and --context are two different productions", Next: "Give one of the two."}
+	}
 	c, err := p.compareStages(ctx)
 	if err != nil {
 		return stopped(ctx, err)
 	}
 	answer := event.Parity{Against: o.Against}
-	if o.Against != "" {
-		if err := p.against(c, o); err != nil {
-			return stopped(ctx, err)
-		}
+	switch {
+	case o.Against != "":
+		err = p.against(c, o)
+	case o.Context != "":
+		answer.Against = "context " + o.Context
+		answer.NotCompared, err = p.againstContext(ctx, c, o.Context)
+	}
+	if err != nil {
+		return stopped(ctx, err)
 	}
 	report(&answer, parity.Compare(c.stages, parity.Options{Again: c.again}))
 	p.sink.Emit(answer)
@@ -56,6 +65,7 @@ func (p *Project) Parity(ctx context.Context, o ParityOptions) error {
 type comparison struct {
 	production render.Input // as production renders it
 	declared   []plan.Source
+	here       []plan.Source    // what up applies
 	added      map[plan.ID]bool // namespaces that no source declares
 	stages     []parity.Stage
 	again      []parity.Object
@@ -89,7 +99,7 @@ func (p *Project) compareStages(ctx context.Context) (*comparison, error) {
 	for _, note := range up.stages.Result.Notes {
 		p.notice(note)
 	}
-	c := &comparison{production: renderings[0].in, declared: renderings[0].stages.Declared, added: maps.Clone(renderings[0].stages.Added)}
+	c := &comparison{production: renderings[0].in, declared: renderings[0].stages.Declared, here: up.stages.Result.Sources, added: maps.Clone(renderings[0].stages.Added)}
 	maps.Copy(c.added, up.stages.Added)
 	return c, p.assemble(c, renderings, again.stages.Declared)
 }

@@ -90,6 +90,23 @@ func scene() []event.Event {
 			{Number: 1, At: time.Unix(1e9-3600, 0).UTC(), Image: "registry.example.com/academy/grades:devenv-77bb000000", Cause: "first deployment"},
 		}},
 		event.History{Service: "web", Revisions: []event.Revision{}},
+		event.Parity{
+			Against: "production.yaml", Summary: "5 objects: 1 as in production",
+			Counts:      event.ParityCounts{Objects: 5, Same: 1, Automatic: 3, Declared: 1, Undeclared: 3, NotCompared: 1},
+			NotCompared: []event.ParityGap{{ID: plan.ID{Kind: "Secret", Namespace: "academy", Name: "token"}, Reason: "forbidden"}},
+			Objects: []event.ParityObject{
+				{ID: plan.ID{Kind: "Service", Name: "metrics"}, Source: "metrics-server", State: "added", Changes: []event.ParityChange{{Class: "automatic", By: "add-on", Cause: "production has it by other means"}}},
+				{ID: plan.ID{Kind: "Deployment", Name: "metrics"}, Source: "metrics-server", State: "added", Changes: []event.ParityChange{{Class: "automatic", By: "add-on", Cause: "production has it by other means"}}},
+				{ID: plan.ID{Kind: "Deployment", Namespace: "academy", Name: "grades"}, State: "changed", Changes: []event.ParityChange{
+					{Path: "spec.replicas", Old: 3, New: 1, Class: "declared", By: "divergence", Cause: "one node", Where: "devenv.yaml:52:5"},
+					{Path: "spec.template.spec.containers[grades].image", Old: "registry.example.com/academy/grades:1.4.2", New: "registry.example.com/academy/grades:devenv-<digest>", Class: "automatic", Cause: "images come from this machine"},
+					{Path: "spec.paused", New: true, Class: "undeclared", By: "profile ci", Cause: "no reason"},
+					{Path: "data.port", Old: "80", New: "", Class: "undeclared", By: "profile ci", Cause: "no reason"},
+				}},
+				{ID: plan.ID{Kind: "Job", Namespace: "academy", Name: "old"}, Hook: true, State: "removed", Changes: []event.ParityChange{{Class: "undeclared", Cause: "no reason"}}},
+				{ID: plan.ID{Kind: "Service", Namespace: "academy", Name: "web"}, State: "same"},
+			},
+		},
 		event.Deleted{Subject: "Deployment/academy/grades"},
 		event.Kept{Subject: "PersistentVolumeClaim/academy/data", Reason: "it holds data"},
 		event.Result{ExitCode: 4, Steps: 3, Took: 127 * time.Second, Err: errors.Join(broken, errors.New("unexpected"))},
