@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -210,6 +211,30 @@ func (p *Project) inputsFile(service string) string {
 	return p.state.path(filepath.Join("inputs", service+".json"))
 }
 
+// remembered is what is known of a service's last deployment. digest.Since reads it as the Summary that it begins with.
+type remembered struct {
+	digest.Summary
+	Ref string    `json:"ref"`
+	At  time.Time `json:"deployedAt"`
+}
+
+// recall reads what is remembered of a service's last deployment, if anything is. Records of old have no time but that of their file.
+func (p *Project) recall(service string) (remembered, bool) {
+	file := p.inputsFile(service)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return remembered{}, false
+	}
+	var d remembered
+	if err := json.Unmarshal(data, &d); err != nil {
+		return remembered{}, false
+	}
+	if info, err := os.Stat(file); err == nil && d.At.IsZero() {
+		d.At = info.ModTime()
+	}
+	return d, true
+}
+
 // cause names what changed since the service was last deployed. It is known to be unchanged only if there is a record that says so.
 func (p *Project) cause(service string, now digest.Summary) (cause string, unchanged bool) {
 	data, err := os.ReadFile(p.inputsFile(service))
@@ -223,13 +248,13 @@ func (p *Project) cause(service string, now digest.Summary) (cause string, uncha
 	return digest.Cause(changes), len(changes) == 0
 }
 
-// remember records what is deployed now.
-func (p *Project) remember(images []image) {
+// remember records what of the given services is deployed now; no services means all.
+func (p *Project) remember(images []image, services []string) {
 	for _, i := range images {
-		if i.known {
+		if i.known || len(services) > 0 && !slices.Contains(services, i.service.Name) {
 			continue
 		}
-		data, err := json.Marshal(i.inputs)
+		data, err := json.Marshal(remembered{Summary: i.inputs, Ref: i.ref, At: time.Now().UTC().Truncate(time.Second)})
 		if err == nil {
 			err = writeFile(p.inputsFile(i.service.Name), data)
 		}

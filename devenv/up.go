@@ -42,8 +42,8 @@ func (p *Project) Up(ctx context.Context, o UpOptions) (Outcome, error) {
 	}
 	kept := g.plan().Kept // of the whole plan, where it was extended
 	p.tellKept(g, kept)
+	p.remember(g.images, services)
 	if len(services) == 0 {
-		p.remember(g.images)
 		if err := p.tidy(ctx, g, kept); err != nil {
 			return Outcome{Steps: total}, stopped(ctx, err)
 		}

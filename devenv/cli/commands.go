@@ -117,6 +117,7 @@ func (r *runner) commands() []*cli.Command {
 	commands = append(commands, r.historyCommands()...)
 	commands = append(commands, r.parityCommands()...)
 	commands = append(commands, r.lockCommands()...)
+	commands = append(commands, r.whyCommands()...)
 	for _, c := range commands {
 		taken := ""
 		if c.Name == "logs" {

@@ -17,6 +17,8 @@ type deviation struct {
 	Path    string // as people write it: spec.template.spec.containers[grades].image
 	Manager string // who holds the field now; empty where nobody does
 	Removed bool   // it is declared, and there is none
+
+	Live, Declared any // nil where there is none
 }
 
 // drift compares an object with what the server says it would be if it were applied again (a dry run), and says who changed
@@ -101,7 +103,7 @@ func (w *comparison) value(path []string, route []step, live, declared any) {
 			return
 		}
 	}
-	w.found = append(w.found, deviation{Path: joinPath(path), Manager: w.holder(route), Removed: live == nil})
+	w.found = append(w.found, deviation{Path: joinPath(path), Manager: w.holder(route), Removed: live == nil, Live: live, Declared: declared})
 }
 
 // list compares two lists whose items have names, or that are equally long, item by item. For others it says false.
@@ -138,7 +140,13 @@ func (w *comparison) list(path []string, route []step, live, declared []any) boo
 	for _, name := range names {
 		at, via := append(slices.Clone(path), "["+name+"]"), append(slices.Clone(route), step{item: anyOf(a[name], b[name])})
 		if a[name] == nil || b[name] == nil {
-			w.found = append(w.found, deviation{Path: joinPath(at), Manager: w.holder(via), Removed: a[name] == nil})
+			d := deviation{Path: joinPath(at), Manager: w.holder(via), Removed: a[name] == nil}
+			if a[name] != nil {
+				d.Live = a[name]
+			} else {
+				d.Declared = b[name]
+			}
+			w.found = append(w.found, d)
 			continue
 		}
 		w.object(at, via, a[name], b[name])

@@ -41,6 +41,14 @@ func stepOf(s plan.Step) stepJSON {
 	return j
 }
 
+func stepsOf(steps []plan.Step) []stepJSON {
+	all := make([]stepJSON, len(steps))
+	for i, s := range steps {
+		all[i] = stepOf(s)
+	}
+	return all
+}
+
 // errorJSON is an error as machines see it: fault.Error's parts.
 type errorJSON struct {
 	Message  string `json:"message"`
@@ -74,14 +82,15 @@ func (m *machine) Emit(e event.Event) {
 	var body any = e
 	switch e := e.(type) {
 	case event.PlanComputed:
-		steps := make([]stepJSON, len(e.Plan.Steps))
-		for i, s := range e.Plan.Steps {
-			steps[i] = stepOf(s)
-		}
 		body = struct {
 			event.PlanComputed
 			Steps []stepJSON `json:"steps"`
-		}{e, steps}
+		}{e, stepsOf(e.Plan.Steps)}
+	case event.Why:
+		body = struct {
+			event.Why
+			Steps []stepJSON `json:"steps"`
+		}{e, stepsOf(e.Steps)}
 	case event.StepStarted:
 		body = struct {
 			Step stepJSON `json:"step"`

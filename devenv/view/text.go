@@ -117,6 +117,8 @@ func (p printer) answer(e event.Event) string {
 			e.Version, e.Commit, e.Platform, e.Kind, e.Helm, e.Kubernetes, e.Go)
 	case event.History:
 		return p.history(e)
+	case event.Why:
+		return p.why(e)
 	case event.LogLine:
 		return p.paint(cyan, e.Pod+"/"+e.Container) + " " + e.Text + "\n"
 	case event.Forwarding:

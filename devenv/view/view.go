@@ -89,6 +89,8 @@ func Log(l *slog.Logger) event.Sink {
 			l.Debug(e.Type(), "step", e.Step.Number, "text", e.Text)
 		case event.PlanComputed:
 			l.Info(e.Type(), "plan", e.Text)
+		case event.Why:
+			l.Info(e.Type(), "subject", e.Subject, "answer", e.Answer)
 		case event.StepStarted:
 			l.Info(e.Type(), "step", e.Step.String())
 		case event.StepDone:
