@@ -231,7 +231,7 @@ var unstable = regexp.MustCompile(`\b(rand(AlphaNum|Alpha|Numeric|Ascii|Bytes|In
 // each "up" will find their objects changed. A chart that first looks whether a value was drawn already is another matter:
 // before its first deployment it cannot find one.
 func (l *release) noteUnstable(ctx context.Context, files map[string]string) error {
-	if !usesUnstable(l.chart) || l.lookups.missed && !l.source.Upgrade {
+	if !usesUnstable(l.chart) || len(l.lookups.missed) > 0 && !l.source.Upgrade {
 		return nil
 	}
 	again, err := l.render(ctx)

@@ -109,7 +109,11 @@ var chartPlace = regexp.MustCompile(`([^\s()"<>]+):(\d+)(?::(\d+))?`)
 // templateError is a template that does not render. Helm's words name the whole chain of templates; the last one of the chain
 // is where the failing expression stands.
 func templateError(l *release, err error) error {
-	return config(l.placeOf(err), "chart "+l.chart.Name()+" of source "+l.source.Name+" does not render", abridged(err), "")
+	next := ""
+	if missed := l.lookups.missed; len(missed) > 0 { // the last one is the likely cause
+		next = fmt.Sprintf("The chart looked up %s, which is not there (yet): let the template ask whether it found it.", missed[len(missed)-1])
+	}
+	return config(l.placeOf(err), "chart "+l.chart.Name()+" of source "+l.source.Name+" does not render", abridged(err), next)
 }
 
 // abridged is an error whose text is not longer than a person reads. A template that includes itself is told of a thousand times.

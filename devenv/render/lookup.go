@@ -33,8 +33,8 @@ type lookups struct {
 	promised func(apiVersion, kind string) bool
 	secrets  *secret.Redactor
 	answers  map[lookupKey]map[string]any
-	missed   bool  // an object asked for is not there
-	failed   error // the first error of read; Helm's engine keeps only its text
+	missed   []lookupKey // what is not there, in the order in which it was asked for
+	failed   error       // the first error of read; Helm's engine keeps only its text
 }
 
 type lookupKey struct{ apiVersion, kind, namespace, name string }
@@ -63,7 +63,7 @@ func (l *lookups) lookup(apiVersion, kind, namespace, name string) (map[string]a
 	l.answers[key] = answer
 	l.learn(answer)
 	if len(answer) == 0 {
-		l.missed = true
+		l.missed = append(l.missed, key)
 		if name == "" && l.read != nil { // a list of nothing, as a cluster answers
 			return map[string]any{"apiVersion": apiVersion, "kind": kind + "List", "metadata": map[string]any{}, "items": []any{}}, nil
 		}
