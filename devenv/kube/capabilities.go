@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -29,15 +28,14 @@ func (c *Cluster) Capabilities(ctx context.Context) (version string, apis []stri
 	return version, apis, nil
 }
 
-// versions lists every group/version and every group/version/Kind once, sorted.
+// versions lists every group/version and every group/version/Kind once, sorted. As in Helm, the kinds of subresources count
+// under the version of what they belong to: apps/v1/Scale.
 func versions(lists []*metav1.APIResourceList) []string {
 	seen := map[string]bool{}
 	for _, l := range lists {
 		seen[l.GroupVersion] = true
 		for _, r := range l.APIResources {
-			if !strings.Contains(r.Name, "/") { // a subresource's kind is not one that can be created
-				seen[l.GroupVersion+"/"+r.Kind] = true
-			}
+			seen[l.GroupVersion+"/"+r.Kind] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))
