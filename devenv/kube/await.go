@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/devenv-run/devenv/devenv/engine"
@@ -75,13 +76,15 @@ type waiting struct {
 	object, pods, sets picture
 	isWorkload         bool
 	events             time.Time // when they were last asked for
+	unblocked          map[types.UID]bool
 }
 
 // wait follows an object until ready says so, and returns it as it was then.
 func (c *Cluster) wait(ctx context.Context, id plan.ID, origin string, a api, limit time.Duration,
 	ready func(*unstructured.Unstructured, map[string]bool) condition, r engine.Report) (*unstructured.Unstructured, error) {
 	// Times in the API are whole seconds, and what the wait is about began when the object was applied, a moment ago.
-	w := &waiting{c: c, id: id, origin: origin, limit: limit, since: c.now().Add(-5 * time.Second), ready: ready, changed: newPoke()}
+	w := &waiting{c: c, id: id, origin: origin, limit: limit, since: c.now().Add(-5 * time.Second), ready: ready, changed: newPoke(),
+		unblocked: map[types.UID]bool{}}
 	res := c.resource(a, id)
 	var first *unstructured.Unstructured
 	err := persist(ctx, changePatience, func(ctx context.Context) (err error) {
@@ -196,6 +199,7 @@ func (w *waiting) judge(ctx context.Context, r engine.Report) (*unstructured.Uns
 			if v := w.verdict(ctx, object, state, pods); v != nil {
 				return nil, &stuck{verdict: *v, object: object, pods: pods}
 			}
+			w.unblock(ctx, object, r)
 			line := progress(state, pods)
 			if w.object.trouble() != nil {
 				line = "the cluster's API server does not answer"
