@@ -176,6 +176,9 @@ func (p *Project) goBack(ctx context.Context, g *gathered, back history.Return) 
 			return 0, err
 		}
 		because(todo, back)
+		if !slices.ContainsFunc(todo.Steps, func(s plan.Step) bool { return s.Action == plan.Apply }) {
+			todo = plan.Plan{} // all is as it is to be; whether it is ready was waited for already
+		}
 		brief, cancel := context.WithTimeout(ctx, returnPatience)
 		defer cancel()
 		d, err = p.execute(brief, g, todo)
@@ -233,6 +236,9 @@ func (d deployment) unapplied() error {
 
 // execute carries out a plan of revisions.
 func (p *Project) execute(ctx context.Context, g *gathered, todo plan.Plan) (deployment, error) {
+	if len(todo.Steps) == 0 {
+		return deployment{}, nil
+	}
 	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String()})
 	result, err := p.performer(g).Run(ctx, todo)
 	return deployment(result), err

@@ -214,8 +214,13 @@ func day(t *testing.T, w *world, nodes int) {
 		if report := stop(); report.Failed > 0 || report.answers("broken") {
 			t.Errorf("%d of %d requests failed: %v", report.Failed, report.Requests, report.Errors)
 		}
+		if returned := r.of("workload.returned"); len(returned) != 1 || returned[0].Workload != "Deployment/academy/recommender" {
+			t.Errorf("returned: %+v", returned)
+		}
 		w.edit(t, "services/recommender/academy_recommender/__init__.py", crash, "")
-		w.devenv(t, "up").must(t, 0)
+		if r := w.devenv(t, "up").must(t, 0); r.steps(t) != 0 {
+			t.Errorf("what served is not what is declared:\n%s", r.summary())
+		}
 	})
 
 	step("what somebody changes in the cluster is put back, and said", func(t *testing.T) {

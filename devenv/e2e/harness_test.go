@@ -88,7 +88,14 @@ type event struct {
 	TookMs   int64
 	Step     json.RawMessage
 	Errors   []struct{ Message, Where, Cause, Detail, Next string }
-	Cluster  struct {
+
+	Workload  string // of workload.returned
+	Service   string
+	Revision  int
+	Shares    string
+	Ready     bool
+	Revisions []revision // of history
+	Cluster   struct {
 		Nodes []struct {
 			Name  string
 			Ready bool
@@ -102,6 +109,13 @@ type event struct {
 			Ready             bool
 		}
 	}
+}
+
+// revision is one line of the answer of `devenv history`.
+type revision struct {
+	Number       int
+	Image, Cause string
+	Current      bool
 }
 
 // run is one command that has ended.
@@ -193,6 +207,11 @@ func (r run) steps(t *testing.T) int {
 		t.Fatalf("no number of steps in the result: %v", err)
 	}
 	return n
+}
+
+// of lists the events of a type.
+func (r run) of(eventType string) []event {
+	return slices.DeleteFunc(slices.Clone(r.events), func(e event) bool { return e.Type != eventType })
 }
 
 // subjects lists what events of a type were about, such as "image.built" → the subjects of the build steps.
