@@ -130,6 +130,7 @@ func (p *Project) rollback(ctx context.Context, g *gathered, service string, num
 		return Outcome{}, err
 	}
 	p.sayShared(target, newest)
+	because(todo, allOf(target))
 	done, err := p.execute(ctx, g, todo)
 	outcome := Outcome{Steps: done.Done}
 	if err != nil {
@@ -215,14 +216,19 @@ func (p *Project) undo(ctx context.Context, g *gathered, before history.Revision
 	if !judged {
 		return 0, nil
 	}
-	back := history.Return{Objects: before.Objects, Of: map[plan.ID]history.Head{}}
-	for _, o := range before.Objects {
-		back.Of[o.ID] = before.Head
+	return p.goBack(ctx, g, allOf(before))
+}
+
+// allOf is the return to all of a revision.
+func allOf(r history.Revision) history.Return {
+	back := history.Return{Objects: r.Objects, Of: map[plan.ID]history.Head{}}
+	for _, o := range r.Objects {
+		back.Of[o.ID] = r.Head
+		if o.IsWorkload() {
+			back.Kept = append(back.Kept, history.Kept{ID: o.ID, Revision: r.Head})
+		}
 	}
-	for _, o := range before.Workloads() {
-		back.Kept = append(back.Kept, history.Kept{ID: o.ID, Revision: before.Head})
-	}
-	return p.goBack(ctx, g, back)
+	return back
 }
 
 // keepRollback records what runs now: for the service, and for those that share objects with it. It returns the service's new number.

@@ -39,7 +39,7 @@ func (d deployment) trouble() (failed, skipped []plan.ID, judged bool) {
 		case !tried && s.Action == plan.Apply:
 			skipped = append(skipped, s.Object.ID)
 		case !tried:
-		case fault.Of(err) == fault.Deploy, fault.Of(err) == fault.Config:
+		case slices.Contains([]fault.Kind{fault.Deploy, fault.Config, fault.Refused}, fault.Of(err)):
 			failed = append(failed, s.Object.ID)
 		default:
 			judged = false

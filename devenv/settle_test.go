@@ -20,6 +20,7 @@ func deployed(t *testing.T, lines ...string) deployment {
 	t.Helper()
 	ends := map[string]error{
 		"ok": nil, "Deploy": &fault.Error{Kind: fault.Deploy}, "Config": &fault.Error{Kind: fault.Config}, "Machine": &fault.Error{Kind: fault.Machine},
+		"Refused": &fault.Error{Kind: fault.Refused},
 		"Build": &fault.Error{Kind: fault.Build}, "interrupted": context.Canceled,
 	}
 	d := deployment{Ended: map[int]error{}}
@@ -58,6 +59,7 @@ func TestTrouble(t *testing.T) {
 		{name: "all is well", steps: []string{"Apply ConfigMap/a: ok", "Apply Deployment/a: ok", "Await Deployment/a: ok"}},
 		{name: "not ready", steps: []string{"Apply Deployment/a: ok", "Await Deployment/a: Deploy", "Await Deployment/b: ok"}, failed: "a"},
 		{name: "refused", steps: []string{"Apply ConfigMap/a: ok", "Apply Deployment/a: Config", "Await Deployment/a: skipped"}, failed: "a"},
+		{name: "somebody else's", steps: []string{"Apply Deployment/a: Refused", "Await Deployment/b: Deploy"}, failed: "a b"},
 		{name: "not built", steps: []string{"Build Deployment/x: Build", "Apply ConfigMap/a: ok", "Apply Deployment/a: skipped", "Await Deployment/a: skipped"}, skipped: "a"},
 		{name: "awaited after something else failed", steps: []string{"Apply Job/a: Deploy", "Await Deployment/b: skipped"}},
 		{name: "a job is no workload that returns", steps: []string{"Apply Job/a: ok", "Await Job/a: Deploy"}},
