@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/lock"
@@ -24,22 +25,55 @@ func (p *Project) Lock(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	file, before, err := p.readLock()
-	switch {
-	case p.options.Locked && (err != nil || file == nil):
-		if err == nil {
-			err = lock.Missing(lock.FileName)
+	if p.options.Locked {
+		if err := p.verifyLock(ctx); err != nil {
+			return Outcome{}, stopped(ctx, err)
 		}
-		return Outcome{}, err
-	case err != nil:
+		return Outcome{Summary: lock.FileName + " matches"}, nil
+	}
+	file, before, err := p.readLock()
+	if err != nil {
 		p.notice("the old " + lock.FileName + " cannot be used and is written anew: " + err.Error())
 	}
 	if file == nil {
 		file = &lock.File{}
 	}
+	found, err := p.pinAll(ctx, engine)
+	if err := errors.Join(err, unpinned(found)); err != nil {
+		return Outcome{}, stopped(ctx, err)
+	}
+	return p.writeLock(file, file.Update(found), before)
+}
+
+// verifyLock compares the lock with what `devenv lock` would pin, for commands that look at no cluster.
+func (p *Project) verifyLock(ctx context.Context) error {
+	file, _, err := p.readLock()
+	if err != nil {
+		return err
+	}
+	if file == nil {
+		return lock.Missing(lock.FileName)
+	}
+	engine, err := p.docker()
+	if err != nil {
+		return err
+	}
+	found, err := p.pinAll(ctx, engine)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	drifts := append(file.Compare(found), file.Outline(found)...)
+	if len(drifts) > 0 {
+		return lock.Mismatch(lock.FileName, drifts) // what could not be told is among them, with the reason
+	}
+	return err
+}
+
+// pinAll is what the project uses, in whichever profile, with the pins that can be had. The error joins why others cannot.
+func (p *Project) pinAll(ctx context.Context, engine *docker.Engine) (lock.Found, error) {
 	found, err := p.usesOfAll(ctx, engine, nil)
 	if err != nil {
-		return Outcome{}, stopped(ctx, err)
+		return found, err
 	}
 	pins := pinner{engine: engine, ask: !p.options.Offline, node: func(ctx context.Context) (map[string]string, error) {
 		if len(found.NodeImages) == 0 {
@@ -47,20 +81,7 @@ func (p *Project) Lock(ctx context.Context) (Outcome, error) {
 		}
 		return p.clusters(engine).Contents(ctx, found.NodeImages[0].Name)
 	}}
-	failed := errors.Join(pins.all(ctx, found), unpinned(found))
-	if ctx.Err() != nil {
-		return Outcome{}, stopped(ctx, ctx.Err())
-	}
-	if p.options.Locked {
-		if drifts := append(file.Compare(found), file.Outline(found)...); len(drifts) > 0 {
-			return Outcome{}, lock.Mismatch(lock.FileName, drifts)
-		}
-		return Outcome{Summary: lock.FileName + " matches"}, nil
-	}
-	if failed != nil {
-		return Outcome{}, failed
-	}
-	return p.writeLock(file, file.Update(found), before)
+	return found, pins.all(ctx, found)
 }
 
 // unpinned is an error for each image of which nothing is known because no registry was asked.

@@ -35,6 +35,11 @@ func (p *Project) Parity(ctx context.Context, o ParityOptions) error {
 	if o.Against != "" && o.Context != "" {
 		return &fault.Error{Kind: fault.Config, What: "--against and --context are two different productions", Next: "Give one of the two."}
 	}
+	if p.options.Locked {
+		if err := p.verifyLock(ctx); err != nil {
+			return stopped(ctx, err)
+		}
+	}
 	c, err := p.compareStages(ctx)
 	if err != nil {
 		return stopped(ctx, err)
