@@ -22,7 +22,7 @@ func (e *Engine) Describe(ctx context.Context, ref string) (image.Description, e
 	if err != nil {
 		return image.Description{}, e.fault(ctx, "asking the Docker Engine for the layers of "+ref, err)
 	}
-	return image.Description{Layers: i.RootFS.Layers, Size: i.Size}, nil
+	return image.Description{ID: i.ID, Layers: i.RootFS.Layers, Size: i.Size}, nil
 }
 
 // notHeld is the fault of an image that the engine does not hold.

@@ -22,7 +22,7 @@ func fetch(t *testing.T, get func(image.Want) (*image.Image, error), e *Engine, 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { spool.Close() })
-	w := image.Want{Ref: ref, Layers: d.Layers, Wanted: wanted, Size: d.Size, Spool: spool}
+	w := image.Want{Ref: ref, ID: d.ID, Layers: d.Layers, Wanted: wanted, Size: d.Size, Spool: spool}
 	if len(wanted) == len(d.Layers) {
 		w.Bytes = d.Size
 	}

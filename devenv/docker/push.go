@@ -20,9 +20,9 @@ import (
 	"github.com/devenv-run/devenv/devenv/image"
 )
 
-// pushRepository is the path of the repository that images are pushed to. A reference with it that outlives its push was left by a devenv that
-// was killed.
-const pushRepository = "run.devenv/load"
+// repository is a new path of a repository in our registry. It cannot be guessed: everybody on this machine can connect. A reference with it
+// that outlives its push or pull was left by a devenv that was killed.
+func repository() string { return "run.devenv/" + strings.ToLower(rand.Text()) }
 
 // A push is compressed at about 15 to 30 MB a second, an export runs at 100; so a push of more than a fifth of the image is no gain. Below
 // pushAnyway it never matters.
@@ -38,7 +38,7 @@ func (e *Engine) push(ctx context.Context, w image.Want) (i *image.Image, err er
 	pushing, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	registry := &loopback{
-		repository: pushRepository, spool: w.Spool, refuse: refuse,
+		repository: repository(), spool: w.Spool, refuse: refuse,
 		named: func(digest string) bool { _, ok := w.Named(digest); return ok },
 		// One more for the configuration.
 		uploads: len(w.Wanted) + 1, size: worthPushing(w),
@@ -48,7 +48,7 @@ func (e *Engine) push(ctx context.Context, w image.Want) (i *image.Image, err er
 		return nil, err
 	}
 	defer stop()
-	name := address + "/" + pushRepository + ":" + strings.ToLower(rand.Text())
+	name := address + "/" + registry.repository + ":load"
 	if err := e.api.ImageTag(ctx, w.Ref, name); err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (e *Engine) push(ctx context.Context, w image.Want) (i *image.Image, err er
 		return nil, err
 	}
 	for _, m := range registry.manifests {
-		if i, err = image.Assemble(m, w.Spool, w.Named); err == nil && w.Met(i) {
+		if i, err = image.Assemble(m, w.Spool, w.Named); err == nil && w.Met(i) && w.Vouches(i.Config, m, registry.manifests) {
 			return i, nil
 		}
 	}

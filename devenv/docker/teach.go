@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -77,9 +76,8 @@ func (e *Engine) pullLesson(ctx context.Context, l lesson, like []byte, spool *i
 	if _, err := spool.Add(strings.NewReader(string(config)), -1); err != nil {
 		return err
 	}
-	// A name that cannot be guessed: everybody on this machine can connect while the lesson lasts.
 	registry := &loopback{
-		repository: "run.devenv/" + strings.ToLower(rand.Text()), spool: spool, refuse: cancel,
+		repository: repository(), spool: spool, refuse: cancel,
 		named: func(string) bool { return false },
 		serve: map[string][]byte{"lesson": manifest, digestOf(manifest): manifest}, mediaType: dockerManifest,
 	}

@@ -18,6 +18,7 @@ import (
 
 // Description is an image as the store that holds it describes it.
 type Description struct {
+	ID     string   // sha256:… of its configuration, or of its manifest where the store goes by that
 	Layers []string // diff IDs, the lowest first
 	Size   int64    // bytes of all the files in it, roughly
 }

@@ -146,3 +146,24 @@ func TestWriteLayoutIsStable(t *testing.T) {
 		t.Error("the same image gives other bytes")
 	}
 }
+
+func TestVouches(t *testing.T) {
+	config, manifest := []byte("configuration"), []byte("manifest")
+	index := []byte(`{"schemaVersion":2,"manifests":[{"digest":"` + id("manifest") + `","size":8}]}`)
+	other := []byte(`{"schemaVersion":2,"manifests":[{"digest":"` + id("other") + `","size":8}]}`)
+	for name, tt := range map[string]struct {
+		id   string
+		want bool
+	}{
+		"of the configuration":         {id("configuration"), true},
+		"of the manifest":              {id("manifest"), true},
+		"of an index that names it":    {id(string(index)), true},
+		"of an index that does not":    {id(string(other)), false},
+		"of something else":            {id("x"), false},
+		"not known, so nobody vouches": {"", false},
+	} {
+		if got := (Want{ID: tt.id}).Vouches(config, manifest, [][]byte{manifest, other, index}); got != tt.want {
+			t.Errorf("an ID %s: %v", name, got)
+		}
+	}
+}

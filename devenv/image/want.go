@@ -1,10 +1,16 @@
 package image
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
 
 // Want says which parts of an image somebody asks a store for.
 type Want struct {
 	Ref    string
+	ID     string   // as the store described it
 	Layers []string // diff IDs of all its layers, as the store described them
 	Wanted []string // diff IDs of those whose blobs are to come; the others are there already
 	// Held is, for blobs that are there already, which layer each of them holds: digest → diff ID. Of layers that are not wanted.
@@ -27,6 +33,17 @@ func (w Want) Named(digest string) (Layer, bool) {
 		return Layer{}, false
 	}
 	return Layer{DiffID: diffID, Digest: digest}, true
+}
+
+// Vouches says whether the image's ID is the digest of a configuration, of a manifest, or of one of the indexes that names the manifest. Only then can
+// content that came from somewhere else than the store itself be trusted.
+func (w Want) Vouches(configuration, manifest []byte, indexes [][]byte) bool {
+	digest := digestOf(manifest)
+	return w.ID == digestOf(configuration) || w.ID == digest || slices.ContainsFunc(indexes, func(index []byte) bool {
+		parsed, err := v1.ParseIndexManifest(bytes.NewReader(index))
+		return err == nil && w.ID == digestOf(index) &&
+			slices.ContainsFunc(parsed.Manifests, func(d v1.Descriptor) bool { return d.Digest.String() == digest })
+	})
 }
 
 // Met says whether an image is the one that is wanted, and holds the blobs of the layers that are.

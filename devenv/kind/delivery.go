@@ -25,6 +25,7 @@ type delivery struct {
 	name   string            // its reference, in full
 	ids    map[string]string // of the nodes' containers, by node
 	layers []string          // diff IDs, the lowest first
+	id     string            // of the image
 	bytes  int64             // in all of them, roughly
 	report engine.Report
 
@@ -128,7 +129,7 @@ func (d *delivery) sendLayers(ctx context.Context, held map[string]image.Holding
 
 // want is what has to come out of the engine so that nodes which hold what held says can have the image.
 func (d *delivery) want(held map[string]image.Holding) image.Want {
-	w := image.Want{Ref: d.image.Ref, Layers: d.layers, Wanted: d.lacking(held), Held: map[string]string{}, Size: d.bytes, Bytes: d.bytes}
+	w := image.Want{Ref: d.image.Ref, ID: d.id, Layers: d.layers, Wanted: d.lacking(held), Held: map[string]string{}, Size: d.bytes, Bytes: d.bytes}
 	there := map[string]int64{}
 	for _, h := range held {
 		for id, l := range h {
