@@ -21,7 +21,7 @@ func deployed(t *testing.T, lines ...string) deployment {
 	ends := map[string]error{
 		"ok": nil, "Deploy": &fault.Error{Kind: fault.Deploy}, "Config": &fault.Error{Kind: fault.Config}, "Machine": &fault.Error{Kind: fault.Machine},
 		"Refused": &fault.Error{Kind: fault.Refused},
-		"Build": &fault.Error{Kind: fault.Build}, "interrupted": context.Canceled,
+		"Build":   &fault.Error{Kind: fault.Build}, "interrupted": context.Canceled,
 	}
 	d := deployment{Ended: map[int]error{}}
 	for i, line := range lines {
