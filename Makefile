@@ -29,9 +29,9 @@ unit: setup
 	go -C scripts/airgap/node test ./...
 	$(MAKE) -C sample-app test
 
-# Scenarios run one after the other, because they measure and because a laptop has room for one cluster.
+# Scenarios that measure run one after the other; the rest follows, two at a time, because a laptop has room for no more clusters.
 e2e: setup build
-	DEVENV_E2E=1 go test -count=1 -timeout 60m -v ./devenv/e2e/
+	DEVENV_E2E=1 go test -count=1 -timeout 60m -parallel 2 -v ./devenv/e2e/
 
 # Cold `up` beside a bare kind cluster and all builds alone; NODE_IMAGE for the bare cluster where kind's default cannot be had.
 bench: setup build

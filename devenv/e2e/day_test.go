@@ -27,6 +27,11 @@ func day(t *testing.T, w *world, nodes int) {
 		}
 	}
 
+	replicas := func(t *testing.T) string {
+		t.Helper()
+		return w.kubectl(t, "-n", "academy", "get", "deployment", "grades", "-o", "jsonpath={.spec.replicas}")
+	}
+
 	step("plan on an empty machine says what up will do, and changes nothing", func(t *testing.T) {
 		r := w.devenv(t, "plan").must(t, 0)
 		if n := r.steps(t); n < 20 {
@@ -178,6 +183,27 @@ func day(t *testing.T, w *world, nodes int) {
 		w.smoke(t)
 	})
 
+	step("load makes the autoscaler add a pod", func(t *testing.T) {
+		eventually(t, 2*time.Minute, "the autoscaler knows the load", func() error {
+			if out := w.kubectl(t, "-n", "academy", "get", "hpa", "grades", "-o", "jsonpath={.status.currentMetrics}"); !strings.Contains(out, "averageUtilization") {
+				return errors.New("no metrics yet: " + out)
+			}
+			return nil
+		})
+		stop := w.asking(t, "grades", "8080", "/v1/report?terms=20000", 4)
+		eventually(t, 2*time.Minute, "a pod is added", func() error {
+			if n := replicas(t); n != "3" && n != "4" {
+				return errors.New(n + " replicas")
+			}
+			return nil
+		})
+		stop()
+		// The autoscaler owns the number of pods: up has nothing to say about it.
+		if n := w.devenv(t, "up").must(t, 0); len(n.subjects("object.applied")) != 0 {
+			t.Errorf("up works against the autoscaler:\n%s", n.summary())
+		}
+	})
+
 	step("a build error ends with 4 and the compiler's lines, and the old version serves", func(t *testing.T) {
 		stop := w.asking(t, "grades", "8080", "/version", 2)
 		broken := filepath.Join(w.dir, "services/grades/cmd/grades/broken.go")
@@ -234,30 +260,9 @@ func day(t *testing.T, w *world, nodes int) {
 		}
 	})
 
-	step("load makes the autoscaler add a pod, and it goes again", func(t *testing.T) {
-		replicas := func() string {
-			return w.kubectl(t, "-n", "academy", "get", "deployment", "grades", "-o", "jsonpath={.spec.replicas}")
-		}
-		eventually(t, 2*time.Minute, "the autoscaler knows the load", func() error {
-			if out := w.kubectl(t, "-n", "academy", "get", "hpa", "grades", "-o", "jsonpath={.status.currentMetrics}"); !strings.Contains(out, "averageUtilization") {
-				return errors.New("no metrics yet: " + out)
-			}
-			return nil
-		})
-		stop := w.asking(t, "grades", "8080", "/v1/report?terms=20000", 4)
-		eventually(t, 2*time.Minute, "a pod is added", func() error {
-			if n := replicas(); n != "3" && n != "4" {
-				return errors.New(n + " replicas")
-			}
-			return nil
-		})
-		stop()
-		// The autoscaler owns the number of pods: up has nothing to say about it.
-		if n := w.devenv(t, "up").must(t, 0); len(n.subjects("object.applied")) != 0 {
-			t.Errorf("up works against the autoscaler:\n%s", n.summary())
-		}
+	step("the pod that the autoscaler added goes again", func(t *testing.T) {
 		eventually(t, 4*time.Minute, "the pod goes again", func() error {
-			if n := replicas(); n != "2" {
+			if n := replicas(t); n != "2" {
 				return fmt.Errorf("%s replicas", n)
 			}
 			return nil

@@ -16,6 +16,7 @@ const safetySettings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settin
 // TestSafety puts a second cluster in devenv's way, and says in every variable that somebody could have set that it is the one to use.
 // Nothing in it changes, and the user's kubeconfig is not even opened.
 func TestSafety(t *testing.T) {
+	t.Parallel()
 	manifests := map[string]string{"settings.yaml": safetySettings}
 	decoy := newPlace(t, "e2e-decoy", manifests)
 	mine := newPlace(t, "e2e-safety", manifests)

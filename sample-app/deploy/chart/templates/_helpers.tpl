@@ -16,7 +16,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{/* An image's reference. Call with (dict "root" $ "name" "grades" "tag" .Values.grades.tag). */}}
 {{- define "academy.image" -}}
 {{- $tag := .tag | default .root.Values.image.tag | default .root.Chart.AppVersion -}}
-{{ printf "%s/%s:%s" .root.Values.image.registry .name $tag }}
+{{ printf "%s/%s:%v" .root.Values.image.registry .name $tag }}
 {{- end }}
 
 {{/* The settings of a pod that all services share. Call with (dict "root" $ "name" "web"). */}}
