@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"devenv/parity":        {"devenv/plan"},
 	"devenv/lock":          {"devenv/fault"},
 	"devenv/image":         {},
+	"devenv/watch":         {"devenv/digest", "devenv/fault"},
 	"devenv/plan":          {},
 	"devenv/event":         {"devenv/plan"},
 	"devenv/fault":         {},
@@ -53,6 +54,7 @@ var confined = map[string]string{
 	"sigs.k8s.io/kustomize/api/": "devenv/render",
 	"github.com/urfave/cli/":     "devenv/cli",
 	"k8s.io/client-go/dynamic/":  "devenv/kube",
+	"github.com/fsnotify/":       "devenv/watch",
 }
 
 type goPackage struct {
