@@ -280,9 +280,16 @@ func (m *model) apply(c Change) error {
 	for _, path := range c.Paths {
 		n.paths[path] = struct{}{}
 	}
+	// A directory that is ignored is in a context as soon as something in it is: what is told implies what is above.
+	parents := map[string]bool{}
+	for _, path := range c.Paths {
+		for up := filepath.Dir(path); up != "."; up = filepath.Dir(up) {
+			parents[up] = true
+		}
+	}
 	named := func(path string, _ string) bool {
 		_, itself := n.paths[path]
-		return itself || n.rescan || n.above(path)
+		return itself || n.rescan || parents[path] || n.above(path)
 	}
 	maps.DeleteFunc(m.known, named)
 	for path, e := range now {

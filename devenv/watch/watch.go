@@ -48,7 +48,8 @@ type Batch struct {
 // Change is what changed in one root.
 type Change struct {
 	Root string // its Name
-	// Paths are relative to the root, with slashes, sorted; "." is the root itself. A path stands for everything below it, too.
+	// Paths are relative to the root, with slashes, sorted; "." is the root itself. A path stands for everything below it, too, and for
+	// the directories above it: one that is ignored is part of a context as soon as something in it is.
 	Paths []string
 	// Rescan says that anything in the root may have changed, also what Paths does not name: events were lost, the ignore rules
 	// changed, or the root is another directory than before.
