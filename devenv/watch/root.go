@@ -63,7 +63,6 @@ func (f *forest) addRoot(given Root) error {
 func (f *forest) plant(ctx context.Context) {
 	f.ctx = ctx
 	for _, r := range f.roots {
-		r.readIgnore()
 		f.place(r)
 	}
 	f.finish()
@@ -92,6 +91,7 @@ func (f *forest) place(r *root) {
 	for _, file := range r.ignoreFiles {
 		f.anchor(r, file, func() { r.reload = true })
 	}
+	r.readIgnore() // also where no event asks for it: the files go and come with the directories in which they are
 	var isDir bool
 	r.real, r.id, isDir = locate(r.abs)
 	switch {
@@ -217,9 +217,6 @@ func (f *forest) replace() {
 				f.grow(real, []tree{{root: r, inside: r.ignore}})
 			}
 			continue
-		}
-		if r.reload {
-			r.readIgnore()
 		}
 		before := r.real
 		f.uproot(r)

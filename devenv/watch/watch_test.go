@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -327,6 +328,26 @@ func TestIgnoreFileThatChanges(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestIgnoreFileThatGoesWithItsRoot puts a context without rules in the place of one with rules. No event tells of the rules, as it is when
+// the directory is another one by the time they are looked at.
+func TestIgnoreFileThatGoesWithItsRoot(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "root")
+	put(t, dir+"/.dockerignore", "out\n")
+	put(t, dir+"/out/f", "")
+	put(t, dir+".new/out/f", "")
+	real := tamper(t)
+	real.drop = func(fsnotify.Event) bool { return true }
+	w := watchWith(t, quick, real.open, contextRoot("root", dir))
+	m := w.model("root", dir, ignoring(dir))
+	must(t, os.Rename(dir, dir+".old"))
+	must(t, os.Rename(dir+".new", dir))
+	w.untilKnown(m)
+	real.set(func() { real.drop = func(fsnotify.Event) bool { return false } })
+	put(t, dir+"/out/f", "new")
+	w.untilKnown(m)
 }
 
 func TestFollowedLinks(t *testing.T) {
