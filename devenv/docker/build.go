@@ -69,6 +69,8 @@ func (b Build) what() string { return "build of service " + b.Service }
 // report takes short lines of progress: the step that runs, the last line of its output, what is transferred. It is called from one
 // goroutine at a time, and not after Build has returned.
 func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error {
+	e.building.Add(1)
+	defer e.building.Add(-1)
 	secrets, err := readSecrets(b)
 	if err != nil {
 		return err

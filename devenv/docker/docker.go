@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/cli/cli/config"
@@ -46,6 +47,7 @@ type Engine struct {
 	background context.Context
 	abandon    context.CancelFunc
 	lessons    sync.WaitGroup
+	building   atomic.Int64 // builds under way
 	teaching   sync.Mutex
 }
 

@@ -38,7 +38,8 @@ const (
 // teach lets an engine with a classic store know its own layers by the digests of their uncompressed archives. It knows a layer only by diff ID until it has
 // pulled or pushed it, and has to compress a layer to learn a digest for it. So it pulls an image of the same layers from us, not compressed, finds
 // that it has them, and remembers the digests. That takes about as long as an export, so it happens while the caller goes on; it is
-// done once for each layer, ever. One lesson at a time is enough. Its failure costs only time the next time.
+// done once for each layer, ever. One lesson at a time is enough, and none while images are being built, which somebody waits for. Its failure costs
+// only time the next time.
 func (e *Engine) teach(ctx context.Context, w image.Want, l lesson, i *image.Image) {
 	var vain int64
 	for n, id := range l {
@@ -49,7 +50,7 @@ func (e *Engine) teach(ctx context.Context, w image.Want, l lesson, i *image.Ima
 			vain += i.Layers[n].Size
 		}
 	}
-	if info, err := e.traits(ctx); err != nil || info.ContainerdStore || vain < teachFrom || !e.teaching.TryLock() {
+	if info, err := e.traits(ctx); err != nil || info.ContainerdStore || vain < teachFrom || e.building.Load() > 0 || !e.teaching.TryLock() {
 		return
 	}
 	spool, err := w.Spool.Share(l)
