@@ -55,6 +55,35 @@ func (g *gathered) close() {
 // Contexts are digested while the cluster is asked for its state, and the nodes are asked for images while the API server is asked for
 // objects: what a run with nothing to do takes is the longest of these, not their sum.
 func (p *Project) gather(ctx context.Context, services []string) (*gathered, error) {
+	g, err := p.survey(ctx, services)
+	if err != nil {
+		return nil, err
+	}
+	return g, p.completed(ctx, g, services)
+}
+
+// gatherForPlan is gather without rendering where that would decide nothing: the plan of a stopped cluster is to start it, and until
+// then it cannot answer what charts look up. Under --locked everything is rendered all the same, because a drift is to be found before
+// anything is changed.
+func (p *Project) gatherForPlan(ctx context.Context, services []string) (*gathered, error) {
+	g, err := p.survey(ctx, services)
+	if err != nil || g.state.Status == plan.Stopped && !p.options.Locked {
+		return g, err
+	}
+	return g, p.completed(ctx, g, services)
+}
+
+// completed is declare, after whose failure g is of no use.
+func (p *Project) completed(ctx context.Context, g *gathered, services []string) error {
+	err := p.declare(ctx, g, services)
+	if err != nil {
+		g.close()
+	}
+	return err
+}
+
+// survey is the part of gather that needs no rendering.
+func (p *Project) survey(ctx context.Context, services []string) (*gathered, error) {
 	if _, err := p.config.Select(services); err != nil {
 		return nil, err
 	}
@@ -78,10 +107,6 @@ func (p *Project) gather(ctx context.Context, services []string) (*gathered, err
 	}
 	// Both are told: a Dockerfile to correct and a cluster to recreate are two things to do.
 	if err := errors.Join(imagesErr, clusterErr); err != nil {
-		g.close()
-		return nil, err
-	}
-	if err := p.complete(ctx, g, services); err != nil {
 		g.close()
 		return nil, err
 	}
@@ -129,8 +154,8 @@ func (p *Project) readCluster(ctx context.Context, g *gathered) error {
 	return err
 }
 
-// complete renders and observes, for the cluster that g has found or, where there is none, for the one that will be created.
-func (p *Project) complete(ctx context.Context, g *gathered, services []string) error {
+// declare renders and observes, for the cluster that g has found or, where there is none, for the one that will be created.
+func (p *Project) declare(ctx context.Context, g *gathered, services []string) error {
 	capabilities := render.Capabilities{KubeVersion: g.kubernetes, Lookup: render.EmptyCluster}
 	deployed := map[string]bool{}
 	if g.cluster != nil {

@@ -24,7 +24,7 @@ func (p *Project) Up(ctx context.Context, o UpOptions) (Outcome, error) {
 	defer release()
 	p.notices()
 
-	g, err := p.gather(ctx, services)
+	g, err := p.gatherForPlan(ctx, services)
 	if err != nil {
 		return Outcome{}, stopped(ctx, err)
 	}
@@ -65,7 +65,7 @@ func (p *Project) extend(ctx context.Context, g *gathered, services []string, be
 	if err := p.readCluster(ctx, g); err != nil {
 		return begun, nil, err
 	}
-	if err := p.complete(ctx, g, services); err != nil {
+	if err := p.declare(ctx, g, services); err != nil {
 		return begun, nil, err
 	}
 	todo := begun.Extend(g.plan())
@@ -133,19 +133,32 @@ func (p *Project) performer(g *gathered) *engine.Engine {
 // markDeployed records which sources were deployed to their end, whatever became of the others: their next deployment is an upgrade, and what
 // their hooks left for the end goes now.
 func markDeployed(ctx context.Context, g *gathered, result engine.Result) error {
+	var errs []error
+	for _, name := range complete(g, result) {
+		errs = append(errs, g.cluster.MarkDeployed(ctx, name))
+	}
+	return errors.Join(errs...)
+}
+
+// complete lists the sources of which a deployment did all that was to be done, as far as that is news.
+func complete(g *gathered, result engine.Result) []string {
 	hooked := map[string]bool{}
 	for _, s := range result.Plan.Steps {
 		if s.Action == plan.Run {
 			hooked[s.Source] = true
 		}
 	}
-	var errs []error
-	for _, s := range g.desired.Sources {
+	var names []string
+	for i, s := range g.desired.Sources {
+		whole := g.whole.Sources[i]
+		if len(s.Objects) < len(whole.Objects) || len(s.Hooks) < len(whole.Hooks) {
+			continue // a run for some services left out a part; hooks that run at the installation only are still due
+		}
 		if !result.Incomplete[s.Name] && (hooked[s.Name] || !g.observed.Sources[s.Name]) {
-			errs = append(errs, g.cluster.MarkDeployed(ctx, s.Name))
+			names = append(names, s.Name)
 		}
 	}
-	return errors.Join(errs...)
+	return names
 }
 
 // stopped makes the errors of a run that was stopped from outside into one that says so and decides the exit code. What only broke
@@ -174,7 +187,7 @@ func (p *Project) Plan(ctx context.Context, o UpOptions) (Outcome, error) {
 		return Outcome{}, err
 	}
 	p.notices()
-	g, err := p.gather(ctx, o.Services)
+	g, err := p.gatherForPlan(ctx, o.Services)
 	if err != nil {
 		return Outcome{}, stopped(ctx, err)
 	}

@@ -170,6 +170,7 @@ func (c *Cluster) Tidy(ctx context.Context, sources []plan.Source, u Undeclared,
 		deployed := map[string]bool{}
 		for _, s := range sources {
 			deployed[s.Name] = true
+			v.Sources[s.Name] = true // also where a run was killed before it could say so, or the source was renamed
 			for _, o := range s.Objects {
 				if e, ok := v.Objects[o.ID]; ok && e.Source != s.Name {
 					e.Source = s.Name

@@ -60,7 +60,7 @@ func TestTidy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources := []plan.Source{{Name: "app", Objects: []plan.Object{{ID: named(1)}}}}
+	sources := []plan.Source{{Name: "app", Objects: []plan.Object{{ID: named(1)}}}, {Name: "never marked"}}
 	u := Undeclared{Gone: []plan.ID{named(3)}, Others: map[plan.ID]string{named(4): "x"}}
 	for range 2 { // the second has nothing to write
 		if err := c.Tidy(t.Context(), sources, u, []plan.ID{named(2)}); err != nil {
@@ -76,7 +76,7 @@ func TestTidy(t *testing.T) {
 	want.Objects[named(1)] = entry{Source: "app", Hash: "h"}
 	want.Kept[named(2)] = keptEntry{Source: "old", UID: "u2"}
 	want.Hooks[named(6)] = hookEntry{Source: "app"}
-	want.Sources["app"] = true
+	want.Sources["app"], want.Sources["never marked"] = true, true
 	if !got.equal(want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
