@@ -63,6 +63,9 @@ func (c cleaner) value(v reflect.Value) (reflect.Value, bool) {
 			}
 			return v, false
 		}
+		if v.Elem().Type() == reflect.TypeFor[json.Number]() {
+			return c.number(v)
+		}
 		return c.value(v.Elem())
 	case reflect.Pointer:
 		if v.IsNil() {
@@ -94,6 +97,16 @@ func (c cleaner) text(v reflect.Value) (reflect.Value, bool) {
 		return v, false
 	}
 	return reflect.ValueOf(cleaned).Convert(v.Type()), true
+}
+
+// number cleans a json.Number that stands where any value may: a number that is a secret becomes a string, because *** is no number.
+func (c cleaner) number(v reflect.Value) (reflect.Value, bool) {
+	text := v.Elem().String()
+	cleaned := c.secrets.Clean(text)
+	if cleaned == text {
+		return v, false
+	}
+	return reflect.ValueOf(cleaned), true
 }
 
 // json cleans a JSON text, which stays one: a number that is a secret becomes a string.

@@ -81,6 +81,23 @@ func TestANumberThatIsASecretLeavesValidJSON(t *testing.T) {
 	}
 }
 
+// Parity compares numbers as they are written, in fields that take any value.
+func TestANumberOfAnyValueThatIsASecretBecomesAString(t *testing.T) {
+	parity := func(old, now any) event.Parity {
+		return event.Parity{Objects: []event.ParityObject{{Changes: []event.ParityChange{{
+			Path: "data.pin", Old: old, New: map[string]any{"pins": []any{now, json.Number("3")}},
+		}}}}}
+	}
+	var got event.Event
+	clean(knowing("12345678"), event.SinkFunc(func(e event.Event) { got = e })).Emit(parity(json.Number("12345678"), json.Number("12345678.5")))
+	if diff := cmp.Diff(event.Event(parity("***", "***.5")), got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if out, err := json.Marshal(got); err != nil || strings.Contains(string(out), "12345678") {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
 func TestAnswersOfTheUsersOwnStayAsTheyAre(t *testing.T) {
 	for _, e := range []event.Event{event.LogLine{Text: "hunter22"}, event.Rendered{YAML: "hunter22"}} {
 		clean(knowing("hunter22"), event.SinkFunc(func(got event.Event) {
