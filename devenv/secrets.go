@@ -22,6 +22,15 @@ func (p *Project) allowNames() {
 	}
 	for _, d := range p.config.Deploy {
 		p.secrets.Allow(d.Name, d.Namespace, d.Kustomize)
+		p.secrets.Allow(d.Manifests...)
+		if d.Helm != nil {
+			p.secrets.Allow(d.Helm.Chart)
+			p.secrets.Allow(d.Helm.Values...)
+		}
+		if d.Local != nil {
+			p.secrets.Allow(d.Local.Overlay)
+			p.secrets.Allow(d.Local.Values...)
+		}
 	}
 }
 

@@ -1,28 +1,22 @@
 package secret
 
 import (
-	"cmp"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 )
-
-// Shown in the place of a value.
-const hidden = "***"
 
 // Redactor takes values that it was told out of texts. The zero value knows none; nil never knows any. It is safe for concurrent use, and
 // texts that are cleaned after a value was added never hold it.
 //
 // A value is hidden wherever it stands, also inside words, also in the ways in which it is usually written down (forms.go). These
 // values are left alone, because hiding them would hide half of every message and protect nothing: those shorter than six bytes,
-// ordinary words such as true, postgres or password, and the names that the caller allows.
+// ordinary words such as true, postgres or password, and the names that the caller allows, also where a value is only part of such a
+// name.
 type Redactor struct {
-	mu       sync.Mutex
-	values   map[string]bool
-	allowed  map[string]bool
-	replacer *strings.Replacer // nil after something was added
+	mu      sync.Mutex
+	values  map[string]bool
+	allowed map[string]bool
+	hider   *hider // nil after something was added
 }
 
 // String keeps the values out of messages.
@@ -44,7 +38,7 @@ func (r *Redactor) Add(values ...[]byte) {
 				if r.values == nil {
 					r.values = map[string]bool{}
 				}
-				r.values[form], r.replacer = true, nil
+				r.values[form], r.hider = true, nil
 			}
 		}
 	}
@@ -60,8 +54,8 @@ func (r *Redactor) AddJSON(object []byte) {
 	}
 }
 
-// Allow has names stay, whatever Secret has them as a value too: a Secret often holds the name of a database or the host to find it at, beside its
-// password.
+// Allow has names stay, whatever Secret has them, or a part of them, as a value too: a Secret often holds the name of a database or the host to
+// find it at, beside its password.
 func (r *Redactor) Allow(names ...string) {
 	if r == nil {
 		return
@@ -73,7 +67,7 @@ func (r *Redactor) Allow(names ...string) {
 			if r.allowed == nil {
 				r.allowed = map[string]bool{}
 			}
-			r.allowed[name], r.replacer = true, nil
+			r.allowed[name], r.hider = true, nil
 		}
 	}
 }
@@ -83,28 +77,17 @@ func (r *Redactor) Clean(text string) string {
 	if r == nil || len(text) < shortest {
 		return text
 	}
-	return r.ready().Replace(text)
+	return r.ready().clean(text)
 }
 
-// ready is the replacer for what is known now.
-func (r *Redactor) ready() *strings.Replacer {
+// ready is what hides what is known now.
+func (r *Redactor) ready() *hider {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.replacer != nil {
-		return r.replacer
+	if r.hider == nil {
+		r.hider = newHider(r.values, r.allowed)
 	}
-	// Longest first: where one value begins with another, the replacer takes the one that it was given first.
-	values := slices.SortedFunc(maps.Keys(r.values), func(a, b string) int {
-		return cmp.Or(len(b)-len(a), strings.Compare(a, b))
-	})
-	var pairs []string
-	for _, v := range values {
-		if !r.allowed[v] {
-			pairs = append(pairs, v, hidden)
-		}
-	}
-	r.replacer = strings.NewReplacer(pairs...)
-	return r.replacer
+	return r.hider
 }
 
 // Writer passes on to w what is written, without the values. Each Write has to be a whole text, such as a line of a log.

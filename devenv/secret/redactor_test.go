@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,6 +58,63 @@ func TestNilRedactorKnowsNothing(t *testing.T) {
 	if got := r.Clean("hunter22"); got != "hunter22" {
 		t.Errorf("Clean = %q", got)
 	}
+}
+
+// A value that is part of a name does not break the name: of a Secret {SSH_USER: deploy}, every path below deploy/ would be unreadable.
+func TestNamesStayWholeAndValuesBesideThemAreHidden(t *testing.T) {
+	var r secret.Redactor
+	r.Add([]byte("deploy"), []byte("grafana"), []byte("web.yaml-4711"), []byte("4711-grafana"), []byte("operator"))
+	r.Allow("deploy/chart/templates/web.yaml", "deploy/chart", "grafana-operator", "grafana", "x")
+	for text, want := range map[string]string{
+		"deploy/chart/templates/web.yaml:3: as deploy":   "deploy/chart/templates/web.yaml:3: as ***",
+		"deploy/chart/values.yaml":                       "deploy/chart/values.yaml",
+		"deploy/other":                                   "***/other",
+		"Deployment/x/grafana-operator":                  "Deployment/x/grafana-operator",
+		"pod grafana-operator-7d9f, operator":            "pod grafana-operator-7d9f, ***",
+		"grafana":                                        "grafana",
+		"deploy/chart/templates/web.yaml-4711":           "deploy/chart/templates/***", // the value is not inside the name
+		"4711-grafana-operator":                          "***-***",                    // so that name is not whole
+		"deploydeploy":                                   "******",
+		"nothing to hide, and deploy/chart twice deploy": "nothing to hide, and deploy/chart twice ***",
+	} {
+		if got := r.Clean(text); got != want {
+			t.Errorf("Clean(%q)\n got %q\nwant %q", text, got, want)
+		}
+	}
+}
+
+// Whatever is allowed, a value stays only where it is inside a name.
+func TestNoValueIsLeftOutsideNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.StringMatching(`[ab]{6,8}`)
+		values := rapid.SliceOfN(word, 1, 4).Draw(t, "values")
+		names := rapid.SliceOfN(rapid.StringMatching(`[ab]{6,12}`), 0, 4).Draw(t, "names")
+		text := rapid.StringMatching(`[ab-]{0,40}`).Draw(t, "text")
+		var r secret.Redactor
+		for _, v := range values {
+			r.Add([]byte(v))
+		}
+		r.Allow(names...)
+		got := r.Clean(text)
+		for _, v := range values {
+			for at := range got {
+				if !strings.HasPrefix(got[at:], v) {
+					continue
+				}
+				inName := slices.ContainsFunc(names, func(name string) bool {
+					for from := max(0, at+len(v)-len(name)); from <= at; from++ {
+						if strings.HasPrefix(got[from:], name) {
+							return true
+						}
+					}
+					return false
+				})
+				if !inName {
+					t.Fatalf("%q is left in %q, which was %q: values %v, names %v", v, got, text, values, names)
+				}
+			}
+		}
+	})
 }
 
 // A long value that a program prints in base64 comes in lines.
