@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ func (p *Project) History(ctx context.Context, service string) error {
 	}
 	defer g.close()
 	heads := history.Of(g.heads, service)
-	running, err := p.current(ctx, g, heads)
+	running, _, err := p.current(ctx, g, heads)
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -64,25 +65,6 @@ func (p *Project) lookBack(ctx context.Context) (*gathered, error) {
 	return g, nil
 }
 
-// current is the youngest of one service's revisions that is what the cluster was last given; one without a number if none is.
-func (p *Project) current(ctx context.Context, g *gathered, heads []history.Head) (history.Revision, error) {
-	for _, h := range slices.Backward(heads) {
-		r, err := p.revision(ctx, g, h.Service, h.Number)
-		if err != nil {
-			return history.Revision{}, err
-		}
-		seen, err := g.cluster.Observe(ctx, history.Sources(r.Objects, nil))
-		if err != nil {
-			return history.Revision{}, err
-		}
-		differs := func(o history.Object) bool { return !seen.Live[o.ID].Exists || seen.Live[o.ID].Hash != o.Hash }
-		if !slices.ContainsFunc(r.Objects, differs) {
-			return r, nil
-		}
-	}
-	return history.Revision{}, nil
-}
-
 // Rollback brings a service back to a revision: the one with this number, or for 0 the newest that is not what runs. If it does not become
 // ready, what ran before comes back.
 func (p *Project) Rollback(ctx context.Context, service string, number int) (Outcome, error) {
@@ -105,15 +87,14 @@ func (p *Project) Rollback(ctx context.Context, service string, number int) (Out
 
 func (p *Project) rollback(ctx context.Context, g *gathered, service string, number int) (Outcome, error) {
 	heads := history.Of(g.heads, service)
-	running, err := p.current(ctx, g, heads)
+	running, sound, err := p.current(ctx, g, heads)
 	if err != nil {
 		return Outcome{}, err
 	}
-	head, err := choose(service, heads, number, running.Content)
-	if err != nil {
-		return Outcome{}, err
+	if number == 0 {
+		heads = sound
 	}
-	target, err := p.revision(ctx, g, service, head.Number)
+	target, err := pick(ctx, service, heads, number, running.Content, p.reader(g), p.passOver)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -125,9 +106,13 @@ func (p *Project) rollback(ctx context.Context, g *gathered, service string, num
 	if len(todo.Steps) == 0 {
 		return Outcome{Summary: fmt.Sprintf("%s is as in revision %d (%s), nothing to do", service, target.Number, plan.ShortRef(target.Image))}, nil
 	}
-	newest, err := p.newest(ctx, g)
+	newest, damaged, err := readNewest(ctx, g.heads, p.reader(g))
 	if err != nil {
 		return Outcome{}, err
+	}
+	delete(damaged, service) // was said when looking for what runs
+	for _, other := range slices.Sorted(maps.Keys(damaged)) {
+		p.passOver(damaged[other])
 	}
 	p.sayShared(target, newest)
 	because(todo, allOf(target))

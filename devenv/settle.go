@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/event"
@@ -98,7 +97,7 @@ func (p *Project) giveBack(ctx context.Context, g *gathered, d deployment, now m
 	if !judged || len(failed)+len(skipped) == 0 {
 		return back, 0, nil
 	}
-	newest, err := p.newest(ctx, g)
+	newest, damaged, err := readNewest(ctx, g.heads, p.reader(g))
 	if err != nil {
 		return back, 0, err
 	}
@@ -106,64 +105,32 @@ func (p *Project) giveBack(ctx context.Context, g *gathered, d deployment, now m
 	for _, r := range newest {
 		all = append(all, r.Objects...)
 	}
-	seen, err := g.cluster.Observe(ctx, history.Sources(all, nil))
+	there, err := given(ctx, g, all)
 	if err != nil {
 		return back, 0, err
 	}
-	there := map[plan.ID]string{}
-	for id, live := range seen.Live {
-		if live.Exists {
-			there[id] = live.Hash
-		}
-	}
 	back = history.Failure{Now: now, Newest: newest, Trouble: slices.Concat(failed, skipped), There: there}.Back()
-	for _, left := range back.Left {
-		if slices.Contains(failed, left.ID) {
-			p.sink.Emit(event.Notice{Text: left.ID.String() + " stays as it was applied: " + left.Reason})
+	left := slices.DeleteFunc(back.Left, func(l history.Left) bool { return !slices.Contains(failed, l.ID) })
+	left, wanted := stranded(left, damaged, now)
+	for _, l := range left {
+		p.sink.Emit(event.Notice{Text: l.ID.String() + " stays as it was applied: " + l.Reason})
+	}
+	var lost error
+	for _, service := range slices.Sorted(maps.Keys(damaged)) {
+		if slices.Contains(wanted, service) {
+			lost = errors.Join(lost, damaged[service])
+		} else {
+			p.passOver(damaged[service])
 		}
 	}
 	steps, err = p.goBack(ctx, g, back)
+	err = errors.Join(whileReturning(lost), err)
 	if len(back.Kept) > 0 {
 		for _, hook := range d.hooks() {
 			p.sink.Emit(event.Notice{Text: "hook " + hook + " ran for the new version; what it did is not undone"})
 		}
 	}
 	return back, steps, err
-}
-
-// revision reads a revision. The values of its Secrets are not to be seen either.
-func (p *Project) revision(ctx context.Context, g *gathered, service string, number int) (history.Revision, error) {
-	r, err := g.cluster.Revision(ctx, service, number)
-	p.allowObjects(history.Sources(r.Objects, nil))
-	for _, o := range r.Objects {
-		if isSecret(o.ID) {
-			p.secrets.AddJSON(o.JSON)
-		}
-	}
-	return r, err
-}
-
-// newest reads the newest revision of each service.
-func (p *Project) newest(ctx context.Context, g *gathered) (map[string]history.Revision, error) {
-	heads := history.Newest(g.heads)
-	read := make(chan history.Revision, len(heads))
-	group, ctx := errgroup.WithContext(ctx)
-	for _, h := range heads {
-		group.Go(func() error {
-			r, err := p.revision(ctx, g, h.Service, h.Number)
-			if err == nil {
-				read <- r
-			}
-			return err
-		})
-	}
-	err := group.Wait()
-	close(read)
-	newest := map[string]history.Revision{}
-	for r := range read {
-		newest[r.Service] = r
-	}
-	return newest, err
 }
 
 // goBack carries a return out and tells what every workload goes on as. It returns how many steps that took.
@@ -179,11 +146,12 @@ func (p *Project) goBack(ctx context.Context, g *gathered, back history.Return) 
 		if !slices.ContainsFunc(todo.Steps, func(s plan.Step) bool { return s.Action == plan.Apply }) {
 			todo = plan.Plan{} // all is as it is to be; whether it is ready was waited for already
 		}
+		todo = todo.AwaitLast() // the time is short, and what is not applied in it stays in the version that failed
 		brief, cancel := context.WithTimeout(ctx, returnPatience)
 		defer cancel()
 		d, err = p.execute(brief, g, todo)
 		if ctx.Err() == nil && brief.Err() != nil {
-			err = d.unapplied() // the rest is back, if not ready yet, which the events say
+			err = d.unapplied(back.Of) // the rest is back, if not ready yet, which the events say
 		}
 	}
 	for _, k := range back.Kept {
@@ -223,12 +191,29 @@ func (d deployment) applied(id plan.ID) bool {
 	return true
 }
 
-// unapplied is what went wrong before an object was in the cluster.
-func (d deployment) unapplied() error {
+// unapplied is what went wrong before an object was in the cluster, in a return that ran out of time: of says which revisions its objects are
+// from. What was not done by then is said of each object, because it stays in the version that failed.
+func (d deployment) unapplied(of map[plan.ID]history.Head) error {
 	var errs []error
 	for _, s := range d.Plan.Steps {
-		if s.Action != plan.Await {
-			errs = append(errs, d.Ended[s.Number])
+		if s.Action == plan.Await {
+			continue
+		}
+		err, tried := d.Ended[s.Number]
+		switch {
+		case tried && (fault.Of(err) != fault.Internal || !errors.Is(err, context.DeadlineExceeded)):
+			errs = append(errs, err)
+		case s.Object != nil:
+			from := of[s.Object.ID]
+			errs = append(errs, &fault.Error{
+				Kind: fault.Deploy, What: fmt.Sprintf("%s was not applied within %s", s.Subject, returnPatience),
+				Next: fmt.Sprintf("It is as the failed deployment left it; `devenv rollback %s --to %d` brings it back.", from.Service, from.Number),
+			})
+		case s.Image != nil:
+			errs = append(errs, &fault.Error{
+				Kind: fault.Deploy, What: fmt.Sprintf("image %s was not loaded within %s", s.Image.Short(), returnPatience),
+				Next: "`devenv rollback` of a service that runs it loads it.",
+			})
 		}
 	}
 	return errors.Join(errs...)
@@ -285,22 +270,18 @@ func (p *Project) record(ctx context.Context, g *gathered, d deployment, now map
 			slices.ContainsFunc(r.Objects, func(o history.Object) bool { return !d.reached(o.ID) }) {
 			continue
 		}
-		var before *history.Revision
-		if newest[name].Number > 0 {
-			old, err := p.revision(ctx, g, name, newest[name].Number)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			before = &old
+		cause, err := causeOf(ctx, newest[name], r, i.cause, p.reader(g))
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
-		r.Cause = history.Cause(before, r, i.cause)
+		r.Cause = cause
 		for _, h := range history.Of(g.heads, name) {
 			if h.Content == r.Content {
-				r.Cause = fmt.Sprintf("%s, as in revision %d", history.Cause(before, r, i.cause), h.Number)
+				r.Cause = fmt.Sprintf("%s, as in revision %d", cause, h.Number)
 			}
 		}
-		_, err := p.keep(ctx, g, r)
+		_, err = p.keep(ctx, g, r)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

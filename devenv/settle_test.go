@@ -21,7 +21,7 @@ func deployed(t *testing.T, lines ...string) deployment {
 	ends := map[string]error{
 		"ok": nil, "Deploy": &fault.Error{Kind: fault.Deploy}, "Config": &fault.Error{Kind: fault.Config}, "Machine": &fault.Error{Kind: fault.Machine},
 		"Refused": &fault.Error{Kind: fault.Refused},
-		"Build":   &fault.Error{Kind: fault.Build}, "interrupted": context.Canceled,
+		"Build":   &fault.Error{Kind: fault.Build}, "interrupted": context.Canceled, "late": context.DeadlineExceeded,
 	}
 	d := deployment{Ended: map[int]error{}}
 	for i, line := range lines {
@@ -106,8 +106,37 @@ func TestWhatBecameOfADeployment(t *testing.T) {
 	if ran := d.hooks(); !slices.Equal(ran, []string{"Job/academy/migrate"}) {
 		t.Errorf("hooks that ran: %v", ran)
 	}
-	if errs := fault.All(d.unapplied()); len(errs) != 2 || fault.Of(errs[0]) != fault.Deploy || fault.Of(errs[1]) != fault.Config {
-		t.Errorf("what went wrong before anything was applied: %v", errs) // the hook and the refused object
+}
+
+// What a return had no time for stays in the version that failed, so each such object is named.
+func TestAReturnThatRanOutOfTimeSaysWhatIsNotBack(t *testing.T) {
+	d := deployed(t,
+		"Apply ConfigMap/a: ok", "Apply Deployment/a: ok", "Await Deployment/a: late", "Apply Deployment/b: Config", "Apply Deployment/c: late",
+		"Apply Deployment/d: skipped", "Await Deployment/d: skipped",
+	)
+	image := plan.Image{Service: "web", Ref: "registry.example.com/web:devenv-1"}
+	d.Plan.Steps = append(d.Plan.Steps, plan.Step{Number: 8, Action: plan.Load, Image: &image})
+	of := map[plan.ID]history.Head{}
+	for _, s := range d.Plan.Steps[:7] {
+		of[s.Object.ID] = history.Head{Service: "web", Number: 3}
+	}
+	errs := fault.All(d.unapplied(of))
+	var got []string
+	for _, err := range errs {
+		got = append(got, fmt.Sprint(fault.Of(err).ExitCode(), " ", err))
+	}
+	want := []string{
+		"2 ", "5 Deployment/academy/c was not applied within 1m30s", "5 Deployment/academy/d was not applied within 1m30s",
+		"5 image web:devenv-1 was not loaded within 1m30s",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if f := (*fault.Error)(nil); !errors.As(errs[2], &f) || !strings.Contains(f.Next, "devenv rollback web --to 3") {
+		t.Errorf("what to do: %v", errs[2])
+	}
+	if err := deployed(t, "Apply Deployment/a: ok", "Await Deployment/a: late").unapplied(nil); err != nil {
+		t.Errorf("all is back, and yet: %v", err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 type Store interface {
 	// Heads lists what is kept, by service and then by number, ascending.
 	Heads(ctx context.Context) ([]Head, error)
-	// Revision is one of those. One that is not kept is an error.
+	// Revision is one of those. One that is not kept is an error; one that cannot be decoded is an error that is ErrDamaged.
 	Revision(ctx context.Context, service string, number int) (Revision, error)
 	// Record keeps r under the next number of its service, removes those that are too old (Limit), and returns r with its number. If the
 	// newest revision has r's content, that one is returned and nothing is changed.

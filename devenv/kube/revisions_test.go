@@ -121,7 +121,7 @@ func TestADamagedRevisionIsNamed(t *testing.T) {
 	s.mu.Unlock()
 	_, err := c.Revision(t.Context(), "web", 1)
 	var f *fault.Error
-	if !errors.As(err, &f) || f.Kind != fault.Deploy || !strings.Contains(f.Next, "devenv-revision.test.web.1") {
+	if !errors.As(err, &f) || f.Kind != fault.Deploy || !errors.Is(err, history.ErrDamaged) || !strings.Contains(f.Next, "devenv-revision.test.web.1") {
 		t.Errorf("got %v", err)
 	}
 }
