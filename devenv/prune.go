@@ -29,8 +29,10 @@ func (p *Project) tellKept(g *gathered, kept []plan.Kept) {
 	for _, k := range kept {
 		p.once(event.Kept{Subject: k.ID.String(), Reason: "no longer declared, but " + k.Reason})
 	}
-	for id, why := range g.undeclared.Others {
-		p.once(event.Kept{Subject: id.String(), Reason: "no longer declared, but " + why})
+	for _, why := range []map[plan.ID]string{g.undeclared.Others, g.undeclared.Unread} {
+		for id, reason := range why {
+			p.once(event.Kept{Subject: id.String(), Reason: "no longer declared, but " + reason})
+		}
 	}
 	if len(kept) > 0 {
 		p.notice("`devenv up --data` removes what was kept, with its data")

@@ -107,6 +107,39 @@ func TestPrune(t *testing.T) {
 		}
 	})
 
+	step("a claim whose set is declared again is in use, not kept, and --data leaves it", func(t *testing.T) {
+		claim := func() string { return p.must(t, "get", "pvc/data-db-0", "-n", "app", "-o", "jsonpath={.metadata.uid}") }
+		before := claim()
+		inUse := func(r run) {
+			t.Helper()
+			if got := r.kept(); len(got) != 0 {
+				t.Errorf("kept %q", got)
+			}
+			if got := claim(); got != before {
+				t.Errorf("the claim was %s and is %s\n%s", before, got, r.summary())
+			}
+		}
+		nothingGoes := func() {
+			t.Helper()
+			r := p.devenv(t, "up", "--data").must(t, 0)
+			if n := r.steps(t); n != 0 {
+				t.Errorf("%d steps\n%s", n, r.summary())
+			}
+			inUse(r)
+		}
+		p.write(t, "app/set.yaml", prunedSet)
+		inUse(p.devenv(t, "up").must(t, 0))
+		nothingGoes()
+		p.devenv(t, "down").must(t, 0)
+		inUse(p.devenv(t, "up").must(t, 0))
+		nothingGoes()
+
+		p.remove(t, "set.yaml")
+		if got := p.devenv(t, "up").must(t, 0).kept(); !slices.Equal(got, []string{"PersistentVolumeClaim/app/data-db-0: no longer declared, but it holds data"}) {
+			t.Errorf("kept once it is removed again: %q", got)
+		}
+	})
+
 	step("a run for some services removes nothing, and does not take --data", func(t *testing.T) {
 		p.devenv(t, "up", "--data", "web").must(t, 2)
 	})

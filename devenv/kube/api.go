@@ -30,6 +30,7 @@ type apis struct {
 	reads int // how often the server was asked; 0: never
 	lists []*metav1.APIResourceList
 	kinds map[schema.GroupKind][]api // the group's preferred version first
+	mute  map[string]error           // by API group: why the server could not say what it serves of it
 }
 
 // find says where objects of a kind are kept: at the given version, or at the preferred one for "". It asks the server again
@@ -72,13 +73,25 @@ func (s *apis) read(ctx context.Context, reads int) error {
 		return nil
 	}
 	groups, lists, err := s.client.ServerGroupsAndResourcesWithContext(ctx)
-	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
+	failed, partial := discovery.GroupDiscoveryFailedErrorGroups(err)
+	if err != nil && !partial {
 		return err
 	}
 	// A failed group belongs to an aggregated API whose server is not ready, such as metrics.k8s.io: the rest is good.
-	s.lists, s.kinds = lists, index(groups, lists)
+	s.lists, s.kinds, s.mute = lists, index(groups, lists), map[string]error{}
+	for gv, err := range failed {
+		s.mute[gv.Group] = err
+	}
 	s.reads++
 	return nil
+}
+
+// silent says why nobody knows which kinds an API group has; nil where that is known. A kind of a silent group that find does not find may
+// be served again in a moment, with all its objects.
+func (s *apis) silent(group string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mute[group]
 }
 
 // all lists everything that the server serves.

@@ -36,11 +36,13 @@ func (c *Cluster) Delete(ctx context.Context, source string, id plan.ID, data bo
 			Err:  errors.New("devenv did not apply it to environment " + c.env),
 			Next: "If it is not needed, delete it the way it was made."}
 	}
-	claims, err := c.claims(ctx, id)
-	if err != nil {
-		return unanswered(err, "the claims of "+id.String()+" could not be read")
-	}
 	uid, adopted := v.identity(id)
+	var claims map[plan.ID]string
+	if !adopted {
+		if claims, err = c.claims(ctx, id, uid); err != nil {
+			return unanswered(err, "the claims of "+id.String()+" could not be read")
+		}
+	}
 	end, err := c.discard(ctx, id, uid, adopted, data, r)
 	if err != nil {
 		return err
@@ -78,6 +80,9 @@ func (c *Cluster) discard(ctx context.Context, id plan.ID, uid string, adopted, 
 	}
 	a, err := c.apis.find(ctx, groupKind(id), "")
 	if meta.IsNoMatchError(err) {
+		if silent := c.apis.silent(id.Group); silent != nil {
+			return ending{}, unreachable(id, silent)
+		}
 		return ending{}, nil // its definition is gone, and it with that
 	}
 	var live *unstructured.Unstructured
@@ -119,6 +124,21 @@ func (c *Cluster) discard(ctx context.Context, id plan.ID, uid string, adopted, 
 		return ending{}, c.refused(ctx, plan.Object{ID: id}, err)
 	}
 	return ending{}, c.gone(ctx, a, id, found, r)
+}
+
+// unreachable is an object whose API is served by somebody who does not answer: it may well exist.
+func unreachable(id plan.ID, err error) error {
+	return &fault.Error{Kind: fault.Deploy, What: id.String() + " cannot be deleted: its API does not answer", Err: err,
+		Next: "Get the server of the API group " + id.Group + " to run, or delete its APIService if it is gone for good; then run the command again. " +
+			"devenv down --cluster removes everything."}
+}
+
+// same says whether an object that exists is the one that an entry of the inventory is about, which has this UID.
+func (c *Cluster) same(live *unstructured.Unstructured, uid string) bool {
+	if uid == "" {
+		return c.ours(live)
+	}
+	return uid == string(live.GetUID())
 }
 
 // ours says whether devenv made the object, for an entry without UID: one that was left by a run that was killed between

@@ -85,7 +85,10 @@ func (c *Cluster) DeleteAll(ctx context.Context, o DownOptions, r engine.Report)
 func (c *Cluster) noteClaims(ctx context.Context, v inventory) (inventory, error) {
 	found := map[plan.ID]keptEntry{}
 	for id, e := range v.Objects {
-		claims, err := c.claims(ctx, id)
+		if e.Adopted {
+			continue // the set is not devenv's, and so are not its claims
+		}
+		claims, err := c.claims(ctx, id, e.UID)
 		if err != nil {
 			return v, unanswered(err, "the claims of "+id.String()+" could not be read")
 		}

@@ -88,6 +88,9 @@ func (c *Cluster) Explain(ctx context.Context, o plan.Object, mask func(map[stri
 func (c *Cluster) compare(
 	ctx context.Context, a api, o plan.Object, wanted, live *unstructured.Unstructured, mask func(map[string]any) map[string]any, e *Explanation,
 ) error {
+	if o.Autoscaled {
+		wanted = withReplicasOf(live, wanted)
+	}
 	would, err := c.patch(ctx, a, o.ID, wanted, true)
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -3,12 +3,11 @@ package kube
 import (
 	"context"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -63,17 +62,14 @@ func (c *Cluster) strangers(ctx context.Context, namespace string) ([]plan.ID, e
 			continue
 		}
 		g.Go(func() error {
-			l, err := c.dynamic.Resource(a.GVR).Namespace(namespace).List(ctx, metav1.ListOptions{})
-			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsServiceUnavailable(err) {
-				return nil // a definition that is on its way out, an aggregated API whose server is gone
-			}
+			items, err := c.items(ctx, a, namespace)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for i := range l.Items {
-				if u := &l.Items[i]; stranger(u) {
+			for i := range items {
+				if u := &items[i]; stranger(u) {
 					found = append(found, plan.ID{Group: a.GVR.Group, Kind: a.Kind, Namespace: namespace, Name: u.GetName()})
 				}
 			}
@@ -83,6 +79,41 @@ func (c *Cluster) strangers(ctx context.Context, namespace string) ([]plan.ID, e
 	err = g.Wait()
 	slices.SortFunc(found, compare)
 	return found, err
+}
+
+// items lists the objects of a kind, of all namespaces for "". None are those of a definition that is on its way out, and of an aggregated API
+// whose server is gone. Any other server that is away for a moment is waited for: to take its answer for none would delete what there is.
+func (c *Cluster) items(ctx context.Context, a api, namespace string) (items []unstructured.Unstructured, err error) {
+	err = persist(ctx, readPatience, func(ctx context.Context) error {
+		l, err := c.dynamic.Resource(a.GVR).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		switch {
+		case err == nil:
+			items = l.Items
+			return nil
+		case apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
+			return nil
+		case apierrors.IsServiceUnavailable(err):
+			if other, unknown := c.aggregated(ctx, a.GVR.GroupVersion()); unknown == nil && other {
+				return nil
+			}
+		}
+		return err
+	})
+	return items, err
+}
+
+// aggregated says whether another server than the API server itself serves a version of an API group.
+func (c *Cluster) aggregated(ctx context.Context, gv schema.GroupVersion) (bool, error) {
+	if gv.Group == "" {
+		return false, nil
+	}
+	services := schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
+	s, err := c.dynamic.Resource(services).Get(ctx, gv.Version+"."+gv.Group, metav1.GetOptions{})
+	if err != nil {
+		return false, err
+	}
+	service, _, err := unstructured.NestedMap(s.Object, "spec", "service")
+	return service != nil, err
 }
 
 // passing kinds hold nothing that anybody made: reports, marks of who leads, mirrors of Services.
@@ -113,27 +144,28 @@ func (c *Cluster) instances(ctx context.Context, crd *unstructured.Unstructured)
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
 	a, err := c.apis.find(ctx, schema.GroupKind{Group: group, Kind: kind}, "")
-	if err != nil {
-		return nil, nil // not served, so there is nothing to read
-	}
-	l, err := c.dynamic.Resource(a.GVR).List(ctx, metav1.ListOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+	if meta.IsNoMatchError(err) {
+		return nil, c.apis.silent(group) // not served, so there is nothing to read
 	}
 	if err != nil {
 		return nil, err
 	}
-	found := make([]plan.ID, len(l.Items))
-	for i := range l.Items {
-		found[i] = identify(&l.Items[i])
+	items, err := c.items(ctx, a, "")
+	if err != nil {
+		return nil, err
+	}
+	found := make([]plan.ID, len(items))
+	for i := range items {
+		found[i] = identify(&items[i])
 	}
 	return found, nil
 }
 
-// claims finds the claims that a StatefulSet's controller made, with their UIDs. Those that go with the set by its own policy
-// are not among them. Empty for other kinds, and where there is no such set.
-func (c *Cluster) claims(ctx context.Context, id plan.ID) (map[plan.ID]string, error) {
-	if groupKind(id) != (schema.GroupKind{Group: "apps", Kind: "StatefulSet"}) {
+// claims finds the claims that the controller of a StatefulSet of devenv's made, with their UIDs; uid is the set's in the inventory. Those
+// that go with the set by its own policy are not among them. Empty for other kinds, where there is no such set, and where it is somebody
+// else's by now.
+func (c *Cluster) claims(ctx context.Context, id plan.ID, uid string) (map[plan.ID]string, error) {
+	if groupKind(id) != statefulSets {
 		return nil, nil
 	}
 	a, err := c.apis.find(ctx, groupKind(id), "")
@@ -147,6 +179,9 @@ func (c *Cluster) claims(ctx context.Context, id plan.ID) (map[plan.ID]string, e
 	if err != nil {
 		return nil, err
 	}
+	if !c.same(set, uid) {
+		return nil, nil
+	}
 	templates, _, _ := unstructured.NestedSlice(set.Object, "spec", "volumeClaimTemplates")
 	if len(templates) == 0 {
 		return nil, nil
@@ -158,10 +193,9 @@ func (c *Cluster) claims(ctx context.Context, id plan.ID) (map[plan.ID]string, e
 	found := map[plan.ID]string{}
 	for _, t := range templates {
 		name, _, _ := unstructured.NestedString(t.(map[string]any), "metadata", "name")
-		prefix := name + "-" + id.Name + "-"
+		template := claimTemplate{name: name, set: id.Name}
 		for _, claim := range all.Items {
-			ordinal, ok := strings.CutPrefix(claim.Name, prefix)
-			if _, err := strconv.Atoi(ordinal); ok && err == nil && len(claim.OwnerReferences) == 0 {
+			if template.made(claim.Name) && len(claim.OwnerReferences) == 0 {
 				found[plan.ID{Kind: "PersistentVolumeClaim", Namespace: id.Namespace, Name: claim.Name}] = string(claim.UID)
 			}
 		}

@@ -30,6 +30,8 @@ type server struct {
 	before func(r *http.Request) *metav1.Status
 	// watch, if set, serves watches.
 	watch func(w http.ResponseWriter, r *http.Request)
+	// apply, if set, says what would become of an object that is applied in a dry run.
+	apply func(sent map[string]any) map[string]any
 }
 
 // serve starts a server, and opens it as the environment "test".
@@ -91,6 +93,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusNotFound, metav1.StatusReasonNotFound)
 	case http.MethodPost, http.MethodPut:
 		s.store(w, r)
+	case http.MethodPatch:
+		var sent map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil || s.apply == nil || r.URL.Query().Get("dryRun") != "All" {
+			s.t.Errorf("%s %s: %v", r.Method, r.URL, err)
+			s.fail(w, http.StatusBadRequest, metav1.StatusReasonBadRequest)
+			return
+		}
+		s.answer(w, http.StatusOK, s.apply(sent))
 	case http.MethodDelete:
 		s.writes++
 		if list := s.list(r); list != nil {
@@ -150,7 +160,7 @@ func (s *server) put(path string, o map[string]any) {
 	s.objects[path] = o
 }
 
-// list answers for ConfigMaps and Secrets; nil for others.
+// list answers for ConfigMaps, Secrets and claims; nil for others.
 func (s *server) list(r *http.Request) map[string]any {
 	kind, version := "", "v1"
 	switch {
@@ -158,6 +168,8 @@ func (s *server) list(r *http.Request) map[string]any {
 		kind = "ConfigMapList"
 	case strings.HasSuffix(r.URL.Path, "/secrets"):
 		kind = "SecretList"
+	case strings.HasSuffix(r.URL.Path, "/persistentvolumeclaims"):
+		kind = "PersistentVolumeClaimList"
 	default:
 		return nil
 	}

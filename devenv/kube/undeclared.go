@@ -21,14 +21,17 @@ type Undeclared struct {
 	Holds   map[plan.ID][]plan.ID       // plan.Observed's Holds
 	Gone    []plan.ID                   // those that somebody else deleted
 	Others  map[plan.ID]string          // those that are no longer ours, and why: "somebody deleted it and made another one"
+	Unread  map[plan.ID]string          // those of which nobody knows whether they exist, and why; they stay in the inventory
 }
 
 func newUndeclared() Undeclared {
-	return Undeclared{Objects: map[plan.ID]plan.AppliedRef{}, Holds: map[plan.ID][]plan.ID{}, Others: map[plan.ID]string{}}
+	return Undeclared{
+		Objects: map[plan.ID]plan.AppliedRef{}, Holds: map[plan.ID][]plan.ID{}, Others: map[plan.ID]string{}, Unread: map[plan.ID]string{},
+	}
 }
 
 // Undeclared finds what the inventory lists beside what the sources declare: objects, what was kept when it was no longer declared, the claims
-// that StatefulSets made, and what the hooks of a whole source left once the source is gone. (What a hook of a source left may serve that source
+// that StatefulSets made which are no longer declared either, and what the hooks of a whole source left once the source is gone. (What a hook of a source left may serve that source
 // although the hook is not rendered any more: charts render some of them at the first installation only.) It writes nothing, and where
 // everything is declared it asks nothing.
 //
@@ -40,7 +43,8 @@ func (c *Cluster) Undeclared(ctx context.Context, sources []plan.Source) (Undecl
 		return Undeclared{}, err
 	}
 	found := newUndeclared()
-	entries := undeclared(v, sources)
+	declared := declaredBy(sources)
+	entries := undeclared(v, declared)
 	if len(entries) == 0 {
 		return found, nil
 	}
@@ -65,12 +69,8 @@ func (c *Cluster) Undeclared(ctx context.Context, sources []plan.Source) (Undecl
 	if err := g.Wait(); err != nil {
 		return Undeclared{}, unanswered(err, "what is no longer declared could not be read")
 	}
-	// A claim is found beside its set too; what the sources declare by its name is theirs.
-	for _, s := range sources {
-		for _, o := range s.Objects {
-			delete(found.Objects, o.ID)
-		}
-	}
+	// A claim is found beside its set too; what the sources want by its name is theirs.
+	maps.DeleteFunc(found.Objects, func(id plan.ID, _ plan.AppliedRef) bool { return declared.want(id) })
 	return found, nil
 }
 
@@ -80,34 +80,25 @@ func (u *Undeclared) add(one Undeclared, mu *sync.Mutex) {
 	maps.Copy(u.Objects, one.Objects)
 	maps.Copy(u.Holds, one.Holds)
 	maps.Copy(u.Others, one.Others)
+	maps.Copy(u.Unread, one.Unread)
 	u.Gone = append(u.Gone, one.Gone...)
 }
 
 // undeclared are the entries of the inventory that the sources no longer declare.
-func undeclared(v inventory, sources []plan.Source) map[plan.ID]plan.AppliedRef {
-	declared, deployed := map[plan.ID]bool{}, map[string]bool{}
-	for _, s := range sources {
-		deployed[s.Name] = true
-		for _, o := range s.Objects {
-			declared[o.ID] = true
-		}
-		for _, h := range s.Hooks {
-			declared[h.ID] = true
-		}
-	}
+func undeclared(v inventory, declared declarations) map[plan.ID]plan.AppliedRef {
 	found := map[plan.ID]plan.AppliedRef{}
 	for id, h := range v.Hooks {
-		if h.Made && !declared[id] && !deployed[h.Source] {
+		if h.Made && !declared.want(id) && !declared.sources[h.Source] {
 			found[id] = plan.AppliedRef{Source: h.Source, UID: h.UID}
 		}
 	}
 	for id, k := range v.Kept {
-		if !declared[id] {
+		if !declared.want(id) {
 			found[id] = plan.AppliedRef{Source: k.Source, UID: k.UID}
 		}
 	}
 	for id, e := range v.Objects {
-		if !declared[id] && !e.Adopted { // what was there before devenv is not devenv's to delete
+		if !declared.want(id) && !e.Adopted { // what was there before devenv is not devenv's to delete
 			found[id] = plan.AppliedRef{Source: e.Source, UID: e.UID}
 		}
 	}
@@ -119,7 +110,11 @@ func (c *Cluster) lookAt(ctx context.Context, id plan.ID, ref plan.AppliedRef) (
 	one := newUndeclared()
 	a, err := c.apis.find(ctx, groupKind(id), "")
 	if meta.IsNoMatchError(err) {
-		one.Gone = []plan.ID{id} // with its definition
+		if silent := c.apis.silent(id.Group); silent != nil {
+			one.Unread[id] = "its API does not answer: " + silent.Error()
+		} else {
+			one.Gone = []plan.ID{id} // with its definition
+		}
 		return one, nil
 	}
 	var live *unstructured.Unstructured
@@ -135,12 +130,12 @@ func (c *Cluster) lookAt(ctx context.Context, id plan.ID, ref plan.AppliedRef) (
 		return one, nil
 	case err != nil:
 		return one, err
-	case ref.UID != "" && ref.UID != string(live.GetUID()), ref.UID == "" && !c.ours(live):
+	case !c.same(live, ref.UID):
 		one.Others[id] = "somebody deleted devenv's and made another one"
 		return one, nil
 	}
 	one.Objects[id] = ref
-	claims, err := c.claims(ctx, id)
+	claims, err := c.claims(ctx, id, ref.UID)
 	if err != nil {
 		return one, err
 	}

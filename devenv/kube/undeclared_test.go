@@ -29,7 +29,7 @@ func TestUndeclared(t *testing.T) {
 	want := map[plan.ID]plan.AppliedRef{
 		named(2): {Source: "app", UID: "u2"}, named(4): {Source: "old", UID: "u4"}, named(7): {Source: "old", UID: "u7"},
 	}
-	if diff := cmp.Diff(want, undeclared(v, sources)); diff != "" {
+	if diff := cmp.Diff(want, undeclared(v, declaredBy(sources))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
