@@ -100,7 +100,7 @@ func (l *loopback) giveManifest(w http.ResponseWriter, r *http.Request, name str
 		return
 	}
 	w.Header().Set("Content-Type", l.mediaType)
-	w.Header().Set("Docker-Content-Digest", digestOf(data))
+	w.Header().Set("Docker-Content-Digest", image.Digest(data))
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(data) // to a client that left
@@ -118,7 +118,7 @@ func (l *loopback) takeManifest(w http.ResponseWriter, r *http.Request, name str
 	l.manifests = append(l.manifests, data)
 	l.mu.Unlock()
 	w.Header().Set("Location", "/v2/"+l.repository+"/manifests/"+name)
-	w.Header().Set("Docker-Content-Digest", digestOf(data))
+	w.Header().Set("Docker-Content-Digest", image.Digest(data))
 	w.WriteHeader(http.StatusCreated)
 }
 

@@ -137,7 +137,7 @@ func TestLoopbackGivesALesson(t *testing.T) {
 	if _, err := l.spool.Add(strings.NewReader(string(config)), -1); err != nil {
 		t.Fatal(err)
 	}
-	l.serve = map[string][]byte{"lesson": manifest, digestOf(manifest): manifest}
+	l.serve = map[string][]byte{"lesson": manifest, image.Digest(manifest): manifest}
 	ref, err := name.NewTag(address + "/run.devenv/test:lesson")
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestLoopbackGivesALesson(t *testing.T) {
 
 func TestLoopbackKnowsOnlyItsRepository(t *testing.T) {
 	address := startLoopback(t, &loopback{uploads: 1, size: 1 << 20, refuse: func(error) {}})
-	for _, path := range []string{"/v2/other/blobs/" + digestOf(nil), "/v2/run.devenv/test/manifests/1", "/v2/run.devenv/test/tags/list", "/v2/run.devenv/test/blobs/uploads/1", "/"} {
+	for _, path := range []string{"/v2/other/blobs/" + image.Digest(nil), "/v2/run.devenv/test/manifests/1", "/v2/run.devenv/test/tags/list", "/v2/run.devenv/test/blobs/uploads/1", "/"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
 		if err != nil {
 			t.Fatal(err)

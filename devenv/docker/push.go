@@ -3,8 +3,6 @@ package docker
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -164,9 +162,4 @@ func (e *Engine) traits(ctx context.Context) (Info, error) {
 	e.mu.Unlock()
 	e.lessons.Go(func() { e.sweep(e.background) })
 	return info, nil
-}
-
-func digestOf(data []byte) string {
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }

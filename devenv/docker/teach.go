@@ -80,7 +80,7 @@ func (e *Engine) pullLesson(ctx context.Context, l lesson, like []byte, spool *i
 	registry := &loopback{
 		repository: repository(), spool: spool, refuse: cancel,
 		named: func(string) bool { return false },
-		serve: map[string][]byte{"lesson": manifest, digestOf(manifest): manifest}, mediaType: dockerManifest,
+		serve: map[string][]byte{"lesson": manifest, image.Digest(manifest): manifest}, mediaType: dockerManifest,
 	}
 	address, stop, err := registry.listen(ctx)
 	if err != nil {
@@ -133,7 +133,7 @@ func (l lesson) image(like []byte, spool *image.Spool) (config, manifest []byte,
 	}
 	manifest, err = json.Marshal(object{
 		"schemaVersion": 2, "mediaType": dockerManifest, "layers": layers,
-		"config": object{"mediaType": dockerConfig, "digest": digestOf(config), "size": len(config)},
+		"config": object{"mediaType": dockerConfig, "digest": image.Digest(config), "size": len(config)},
 	})
 	return config, manifest, err
 }

@@ -71,7 +71,7 @@ func newSpool(t testing.TB) *Spool {
 	return s
 }
 
-func id(content string) string { return digestOf([]byte(content)) }
+func id(content string) string { return Digest([]byte(content)) }
 
 func configOf(t testing.TB, layers ...string) string {
 	t.Helper()

@@ -26,8 +26,8 @@ func WriteLayout(w io.Writer, name string, i *Image) error {
 	}{
 		{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)},
 		{"index.json", index},
-		{blobPath(digestOf(manifest)), manifest},
-		{blobPath(digestOf(i.Config)), i.Config},
+		{blobPath(Digest(manifest)), manifest},
+		{blobPath(Digest(i.Config)), i.Config},
 	} {
 		if err := out.WriteHeader(header(part.name, int64(len(part.data)))); err != nil {
 			return err
@@ -84,7 +84,7 @@ func (i *Image) manifests(name string) (manifest, index []byte, err error) {
 	if len(c.RootFS.DiffIDs) != len(i.Layers) {
 		return nil, nil, fmt.Errorf("%w: %d layers, of which its configuration names %d", ErrDamaged, len(i.Layers), len(c.RootFS.DiffIDs))
 	}
-	config, err := descriptor(types.OCIConfigJSON, digestOf(i.Config), int64(len(i.Config)))
+	config, err := descriptor(types.OCIConfigJSON, Digest(i.Config), int64(len(i.Config)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,7 +102,7 @@ func (i *Image) manifests(name string) (manifest, index []byte, err error) {
 	if manifest, err = json.Marshal(m); err != nil {
 		return nil, nil, err
 	}
-	d, err := descriptor(m.MediaType, digestOf(manifest), int64(len(manifest)))
+	d, err := descriptor(m.MediaType, Digest(manifest), int64(len(manifest)))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -166,7 +166,8 @@ func (c *counter) Write(p []byte) (int, error) {
 
 func (c *counter) digest() string { return "sha256:" + hex.EncodeToString(c.hash.Sum(nil)) }
 
-func digestOf(data []byte) string {
+// Digest is the digest under which a blob is known: sha256:… of its bytes.
+func Digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }

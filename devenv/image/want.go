@@ -38,10 +38,10 @@ func (w Want) Named(digest string) (Layer, bool) {
 // Vouches says whether the image's ID is the digest of a configuration, of a manifest, or of one of the indexes that names the manifest. Only then can
 // content that came from somewhere else than the store itself be trusted.
 func (w Want) Vouches(configuration, manifest []byte, indexes [][]byte) bool {
-	digest := digestOf(manifest)
-	return w.ID == digestOf(configuration) || w.ID == digest || slices.ContainsFunc(indexes, func(index []byte) bool {
+	digest := Digest(manifest)
+	return w.ID == Digest(configuration) || w.ID == digest || slices.ContainsFunc(indexes, func(index []byte) bool {
 		parsed, err := v1.ParseIndexManifest(bytes.NewReader(index))
-		return err == nil && w.ID == digestOf(index) &&
+		return err == nil && w.ID == Digest(index) &&
 			slices.ContainsFunc(parsed.Manifests, func(d v1.Descriptor) bool { return d.Digest.String() == digest })
 	})
 }

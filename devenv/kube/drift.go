@@ -10,6 +10,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/devenv-run/devenv/devenv/plan"
 )
 
 // deviation is a field whose value is not the declared one.
@@ -48,7 +50,7 @@ func sayDrift(found []deviation) string {
 		s += " by " + m
 	}
 	if more := len(found) - 1; more > 0 {
-		s += fmt.Sprintf(", and %d more %s", more, plural(int64(more), "field"))
+		s += ", and " + plan.Count(more, "more field")
 	}
 	return s
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/devenv-run/devenv/devenv/plan"
 )
 
 // progress is the line that is worth showing while an object is not ready: how far it is, and what the first pod that is not
@@ -40,15 +42,13 @@ func occupation(p *corev1.Pod) string {
 			return fmt.Sprintf("init container %s runs", s.Name)
 		case s.State.Running != nil && !s.Ready:
 			if s.RestartCount > 0 {
-				return fmt.Sprintf("%s is not ready, restarted %d %s", s.Name, s.RestartCount, times(s.RestartCount))
+				return fmt.Sprintf("%s is not ready, restarted %s", s.Name, plan.Count(int(s.RestartCount), "time"))
 			}
 			return s.Name + " is not ready"
 		}
 	}
 	return ""
 }
-
-func times(n int32) string { return plural(int64(n), "time") }
 
 func isInit(p *corev1.Pod, name string) bool {
 	for _, c := range p.Spec.InitContainers {

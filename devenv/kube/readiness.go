@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/devenv-run/devenv/devenv/plan"
 )
 
 // condition is what an object's own status says of it.
@@ -83,13 +85,13 @@ func advance(u *unstructured.Unstructured, otherwise string) string {
 			ready = min(ready, updated) // while the old version still serves, its replicas do not count
 		}
 		if old := number(u, 0, "status", "replicas") - want; ready >= want && old > 0 {
-			return fmt.Sprintf("%d old %s still to go", old, plural(old, "replica"))
+			return plan.Count(int(old), "old replica") + " still to go"
 		}
-		return fmt.Sprintf("%d of %d %s ready", ready, want, plural(want, "replica"))
+		return fmt.Sprintf("%d of %s ready", ready, plan.Count(int(want), "replica"))
 	case "DaemonSet":
 		want := number(u, 0, "status", "desiredNumberScheduled")
 		ready := min(number(u, 0, "status", "numberReady"), number(u, 0, "status", "updatedNumberScheduled"))
-		return fmt.Sprintf("%d of %d %s ready", ready, want, plural(want, "node"))
+		return fmt.Sprintf("%d of %s ready", ready, plan.Count(int(want), "node"))
 	}
 	return otherwise
 }
@@ -133,7 +135,7 @@ func jobReadiness(u *unstructured.Unstructured) condition {
 	if number(u, 0, "status", "active") == 0 && number(u, 0, "status", "failed") == 0 {
 		return condition{Message: "not started"}
 	}
-	message := fmt.Sprintf("%d of %d %s complete", number(u, 0, "status", "succeeded"), want, plural(want, "pod"))
+	message := fmt.Sprintf("%d of %s complete", number(u, 0, "status", "succeeded"), plan.Count(int(want), "pod"))
 	if failed := number(u, 0, "status", "failed"); failed > 0 {
 		message += fmt.Sprintf(", %d failed", failed)
 	}
@@ -181,11 +183,4 @@ func number(u *unstructured.Unstructured, def int64, path ...string) int64 {
 		}
 	}
 	return def
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return noun
-	}
-	return noun + "s"
 }

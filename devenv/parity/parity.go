@@ -132,12 +132,8 @@ func (r Report) Counts() Counts {
 
 // String is the counts as a sentence.
 func (c Counts) String() string {
-	plural := "s"
-	if c.Objects == 1 {
-		plural = ""
-	}
-	return fmt.Sprintf("%d object%s: %d as in production; differences: %d automatic, %d declared, %d undeclared",
-		c.Objects, plural, c.Same, c.Automatic, c.Declared, c.Undeclared)
+	return fmt.Sprintf("%s: %d as in production; differences: %d automatic, %d declared, %d undeclared",
+		plan.Count(c.Objects, "object"), c.Same, c.Automatic, c.Declared, c.Undeclared)
 }
 
 // String is the report as plain text, one line a difference: stable, for tests and logs.
