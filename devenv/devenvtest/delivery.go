@@ -29,6 +29,8 @@ type DeliverySubject struct {
 	Known func(ctx context.Context, node string, i plan.Image) (bool, error)
 	// Break makes a node fail at everything until the returned function is called.
 	Break func(t *testing.T, node string) (mend func())
+	// Midway is the same implementation, but its deliveries call do when they get an image's layers out of the engine.
+	Midway func(t *testing.T, do func()) engine.Delivery
 }
 
 // DeliverySuite holds an implementation against the contract of engine.Delivery.
@@ -192,6 +194,28 @@ func DeliverySuite(t *testing.T, fresh func(t *testing.T) DeliverySubject) {
 		}
 		for _, node := range s.Nodes {
 			s.requireRuns(t, node, i)
+		}
+	})
+
+	t.Run("a delivery that is stopped while it fetches layers says so, and can be repeated", func(t *testing.T) {
+		s := fresh(t)
+		base := s.NewImage(t)
+		first, second := s.Derive(t, base), s.Derive(t, base)
+		if _, err := s.Deliver(t.Context(), first, s.Nodes, discard); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		reached := false
+		midway := s.Midway(t, func() { reached = true; cancel() })
+		if _, err := midway.Deliver(ctx, second, s.Nodes, discard); !errors.Is(err, context.Canceled) || !reached {
+			t.Fatalf("stopped on the way: %v; it got there: %v", err, reached)
+		}
+		if _, err := s.Deliver(t.Context(), second, s.Nodes, discard); err != nil {
+			t.Fatal(err)
+		}
+		for _, node := range s.Nodes {
+			s.requireRuns(t, node, second)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
@@ -38,6 +39,10 @@ func TestDelivery(t *testing.T) {
 			Break: func(_ *testing.T, node string) func() {
 				fake.Fail(node, errors.New("broken"))
 				return func() { fake.Fail(node, nil) }
+			},
+			Midway: func(_ *testing.T, do func()) engine.Delivery {
+				fake.Midway = do
+				return fake
 			},
 		}
 	})

@@ -23,6 +23,8 @@ type Delivery struct {
 	fails   map[string]error           // node → failure
 	// Delay is how long a delivery takes.
 	Delay time.Duration
+	// Midway, if it is set, is called in the midst of every delivery.
+	Midway func()
 }
 
 var _ engine.Delivery = (*Delivery)(nil)
@@ -33,6 +35,9 @@ func (d *Delivery) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 	select {
 	case <-time.After(d.Delay):
 	case <-ctx.Done():
+	}
+	if d.Midway != nil {
+		d.Midway()
 	}
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("loading %s: %w", i.Short(), err)

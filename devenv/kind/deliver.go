@@ -30,7 +30,7 @@ func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 	if err != nil {
 		return "", err
 	}
-	r(fmt.Sprintf("sending %s to %s", i.Short(), count(len(nodes), "node")))
+	r(fmt.Sprintf("sending %s to %s", i.Short(), plan.Count(len(nodes), "node")))
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
 	}
@@ -45,6 +45,9 @@ func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 	}
 	defer release()
 	d.run(ctx, held)
+	if err := ctx.Err(); err != nil { // nodes may have been sent nothing, without any of them having failed
+		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
+	}
 	if err := k.deliveryFault(ctx, i, nodes, d.failed); err != nil {
 		return "", err
 	}
@@ -92,9 +95,6 @@ func lackContent(failed map[string]error) []string {
 // deliveryFault makes one error of what the nodes failed with.
 func (k *Clusters) deliveryFault(ctx context.Context, i plan.Image, nodes []string, failed map[string]error) error {
 	what := "loading " + i.Short()
-	if len(failed) > 0 && ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", what, ctx.Err())
-	}
 	var errs []error
 	for _, node := range nodes {
 		err := failed[node]
@@ -129,11 +129,4 @@ func size(n int64) string {
 			return fmt.Sprintf("%.1f %s", value, units[u])
 		}
 	}
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/devenvtest"
+	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/image"
 	"github.com/devenv-run/devenv/devenv/plan"
@@ -61,6 +62,15 @@ func TestDeliveryContract(t *testing.T) {
 					}
 				})
 				return func() { w.each(func(n *node) { n.State = "running" }) }
+			},
+			Midway: func(_ *testing.T, do func()) engine.Delivery {
+				w.hook = func(call string) error {
+					if strings.HasPrefix(call, "fetch ") {
+						do()
+					}
+					return nil
+				}
+				return k
 			},
 		}
 	})

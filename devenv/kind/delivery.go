@@ -216,7 +216,7 @@ func (d *delivery) detail(nodes int) string {
 	if least := slices.Min(d.sent); size(least) != amount {
 		amount = size(least) + " to " + amount
 	}
-	text := fmt.Sprintf("sent %s to %s", amount, count(nodes, "node"))
+	text := fmt.Sprintf("sent %s to %s", amount, plan.Count(nodes, "node"))
 	if d.spared > 0 {
 		text += ", " + size(d.spared) + " were there"
 	}

@@ -8,10 +8,23 @@ import (
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/devenvtest"
+	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/image"
 	"github.com/devenv-run/devenv/devenv/kind"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
+
+// midway is an engine that does something before it gives out an image's layers.
+type midway struct {
+	kind.Engine
+	do func()
+}
+
+func (m midway) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
+	m.do()
+	return m.Engine.Fetch(ctx, w)
+}
 
 func TestRealDelivery(t *testing.T) {
 	r := newReal(t, kind.Spec{Workers: 2})
@@ -36,6 +49,11 @@ func TestRealDelivery(t *testing.T) {
 				Break: func(t *testing.T, node string) func() {
 					must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr", "/usr/local/bin/ctr.away")
 					return func() { must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr.away", "/usr/local/bin/ctr") }
+				},
+				Midway: func(_ *testing.T, do func()) engine.Delivery {
+					o := r.options
+					o.Engine = midway{o.Engine, do}
+					return kind.New(o)
 				},
 			}
 		})

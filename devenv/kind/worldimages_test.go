@@ -4,8 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,10 +18,7 @@ import (
 // Images in this world: what an engine says of them and hands out, and what a node's content store makes of what it is sent.
 
 // digestOf is the digest of a text.
-func digestOf(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+func digestOf(text string) string { return image.Digest([]byte(text)) }
 
 // content is what the layers of an image hold, the lowest first.
 func (w *world) content(ref string) []string {
@@ -72,8 +67,8 @@ func (w *world) Describe(_ context.Context, ref string) (image.Description, erro
 	return image.Description{Layers: diffIDs(w.content(ref)), Size: 6 << 20}, w.noImage(ref)
 }
 
-func (w *world) Fetch(_ context.Context, want image.Want) (*image.Image, error) {
-	if err := errors.Join(w.call("fetch "+want.Ref+" "+fmt.Sprint(len(want.Wanted))), w.noImage(want.Ref)); err != nil {
+func (w *world) Fetch(ctx context.Context, want image.Want) (*image.Image, error) {
+	if err := errors.Join(w.call("fetch "+want.Ref+" "+fmt.Sprint(len(want.Wanted))), ctx.Err(), w.noImage(want.Ref)); err != nil {
 		return nil, err
 	}
 	content := w.content(want.Ref)
