@@ -29,7 +29,7 @@ type ParityOptions struct {
 	Stdin   io.Reader // for Against
 }
 
-// Parity emits what differs from production. It renders files and needs neither engine nor cluster: images have no digest in it,
+// Parity emits what differs from production. It renders files and needs neither engine (but for Options.Locked) nor cluster: images have no digest in it,
 // charts see the APIs that Helm assumes, and lookup finds nothing.
 func (p *Project) Parity(ctx context.Context, o ParityOptions) error {
 	if o.Against != "" && o.Context != "" {

@@ -84,7 +84,7 @@ func (r *runner) commands() []*cli.Command {
 		{
 			Name:  "kubeconfig",
 			Usage: "print the path of the environment's own kubeconfig",
-			Description: "devenv never reads or writes your kubeconfig. To use kubectl:\n\n" +
+			Description: "devenv never writes your kubeconfig, and only `devenv parity --context` reads it. To use kubectl:\n\n" +
 				"    KUBECONFIG=$(devenv kubeconfig) kubectl get pods -A",
 			Action: r.inProject(func(i *invocation, p *devenv.Project) (devenv.Outcome, error) {
 				return devenv.Outcome{}, p.Kubeconfig(i.ctx)

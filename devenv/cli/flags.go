@@ -27,7 +27,7 @@ func globals(taken string) []cli.Flag {
 		&cli.BoolFlag{Name: "verbose", Aliases: short("v"), Category: category, Usage: "write the debug log to stderr too"},
 		&cli.DurationFlag{Name: "timeout", Category: category, Usage: "stop after this `DURATION`, such as 10m", DefaultText: "none, and 5m for one object to become ready"},
 		&cli.BoolFlag{Name: "offline", Category: category, Usage: "ask no registry"},
-		&cli.BoolFlag{Name: "locked", Category: category, Usage: "fail where something is not as devenv.lock pins it (up, plan, render, parity, lock)"},
+		&cli.BoolFlag{Name: "locked", Category: category, Usage: "fail where something is not as devenv.lock pins it (up, plan, render, why, parity, lock)"},
 	}
 }
 

@@ -15,7 +15,7 @@ func (r *runner) parityCommands() []*cli.Command {
 		Usage: "show what differs from production, field by field, and why",
 		Description: "Renders everything as production does (its own values and overlays, its own images, no profile, no divergences) and as `up` does, and\n" +
 			"says of each difference whether devenv makes it (automatic), devenv.yaml does with a reason (declared), or nobody answers for it (undeclared).\n" +
-			"It needs neither a cluster nor an engine.\n\n" +
+			"It needs neither a cluster nor an engine; with --locked it needs an engine.\n\n" +
 			"--against compares with a rendering made elsewhere, also on standard input:\n\n" +
 			"    helm template academy deploy/chart -f deploy/production.yaml | devenv parity --against -\n\n" +
 			"--context reads a live cluster through your kubeconfig, with nothing but GET requests for the objects that are declared.",
