@@ -38,8 +38,12 @@ func (p *Project) Lock(ctx context.Context) (Outcome, error) {
 	if file == nil {
 		file = &lock.File{}
 	}
-	found, err := p.pinAll(ctx, engine)
-	if err := errors.Join(err, unpinned(found)); err != nil {
+	found, err := p.usesOfAll(ctx, engine, nil)
+	if err != nil {
+		return Outcome{}, stopped(ctx, err)
+	}
+	unread, failed := p.pinAll(ctx, engine, found)
+	if err := errors.Join(unread, failed, p.unpinned(found)); err != nil {
 		return Outcome{}, stopped(ctx, err)
 	}
 	return p.writeLock(file, file.Update(found), before)
@@ -58,8 +62,12 @@ func (p *Project) verifyLock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := p.pinAll(ctx, engine)
-	if err := ctx.Err(); err != nil {
+	found, err := p.usesOfAll(ctx, engine, nil)
+	if err != nil {
+		return err
+	}
+	unread, err := p.pinAll(ctx, engine, found)
+	if err := errors.Join(ctx.Err(), unread); err != nil {
 		return err
 	}
 	drifts := append(file.Compare(found), file.Outline(found)...)
@@ -69,23 +77,22 @@ func (p *Project) verifyLock(ctx context.Context) error {
 	return err
 }
 
-// pinAll is what the project uses, in whichever profile, with the pins that can be had. The error joins why others cannot.
-func (p *Project) pinAll(ctx context.Context, engine *docker.Engine) (lock.Found, error) {
-	found, err := p.usesOfAll(ctx, engine, nil)
-	if err != nil {
-		return found, err
-	}
+// pinAll fills the pins of what the project uses, in whichever profile, as far as they can be had. For the errors see pinner.all.
+func (p *Project) pinAll(ctx context.Context, engine *docker.Engine, found lock.Found) (unread, failed error) {
 	pins := pinner{engine: engine, ask: !p.options.Offline, node: func(ctx context.Context) (map[string]string, error) {
 		if len(found.NodeImages) == 0 {
 			return nil, nil
 		}
 		return p.clusters(engine).Contents(ctx, found.NodeImages[0].Name)
 	}}
-	return found, pins.all(ctx, found)
+	return pins.all(ctx, found)
 }
 
-// unpinned is an error for each image of which nothing is known because no registry was asked.
-func unpinned(found lock.Found) error {
+// unpinned is an error for each image of which nothing is known because devenv is offline. Otherwise the error is that of who was asked.
+func (p *Project) unpinned(found lock.Found) error {
+	if !p.options.Offline {
+		return nil
+	}
 	var errs []error
 	for _, u := range slices.Concat(found.NodeImages, found.BaseImages, found.Images) {
 		if u.Pin.ID == "" && len(u.Pin.Digests) == 0 && u.Unknown == unasked {

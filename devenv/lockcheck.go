@@ -45,9 +45,9 @@ func (p *Project) checkLock(ctx context.Context, g *gathered, input render.Input
 			return g.clusters.Contents(ctx, cmp.Or(g.state.NodeImage, g.desired.Cluster.NodeImage))
 		}
 	}
-	_ = pins.all(ctx, found)
+	unread, _ := pins.all(ctx, found)
 	node, err := p.nodeDrift(ctx, g, file)
-	if err := errors.Join(err, ctx.Err()); err != nil {
+	if err := errors.Join(unread, err, ctx.Err()); err != nil {
 		return err
 	}
 	drifts := append(node, file.Compare(found)...)

@@ -227,8 +227,9 @@ type pinner struct {
 	node func(context.Context) (map[string]string, error)
 }
 
-// all fills the pins of found in. An image of which nothing can be known keeps an empty pin and says why; the error joins those reasons.
-func (a pinner) all(ctx context.Context, found lock.Found) error {
+// all fills the pins of found in. An image of which nothing can be known keeps an empty pin and says why; failed joins those reasons. unread
+// is why it cannot be told what the node image brings along: what a registry says of an image of pods may then not be what runs.
+func (a pinner) all(ctx context.Context, found lock.Found) (unread, failed error) {
 	var uses []*lock.Use
 	for _, list := range [][]lock.Use{found.NodeImages, found.BaseImages, found.Images} {
 		for i := range list {
@@ -254,13 +255,11 @@ func (a pinner) all(ctx context.Context, found lock.Found) error {
 		_ = group.Wait() // what failed is in errs, in their order
 	}
 	each(false)
-	if err := a.fromNode(ctx, found.Images); err != nil {
-		return err
-	}
+	unread = a.fromNode(ctx, found.Images)
 	if a.ask {
 		each(true)
 	}
-	return errors.Join(errs...)
+	return unread, errors.Join(errs...)
 }
 
 // fromNode pins images that the node image brings along. No registry is asked for them by any node, so what it would say does not matter.
