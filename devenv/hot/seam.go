@@ -1,0 +1,59 @@
+// Package hot decides how a change gets into pods that run, and declares what it needs for that of the nodes they run on.
+package hot
+
+import (
+	"context"
+	"errors"
+
+	"github.com/devenv-run/devenv/devenv/digest"
+)
+
+// File is a path of a container and what it is to be.
+type File struct {
+	To   string      // absolute, clean
+	From string      // absolute path on this machine of the content; for a regular file
+	Kind digest.Kind // File, Dir or Link
+	Mode uint32      // permissions, and the set-user-ID (04000), set-group-ID (02000) and sticky (01000) bits; of no use for a link
+	Link string      // where a link leads
+	Gone bool        // To is removed, with everything below it; then only To counts
+}
+
+// Container is a container that runs on a node.
+type Container struct {
+	Node string
+	ID   string // without a scheme
+}
+
+// Inside changes containers that run, whatever is in them: it needs no shell and no program there.
+type Inside interface {
+	// Write makes the container's files what files say, one after the other. A regular file appears whole: it is written beside and renamed, or written
+	// in place where a rename is impossible, as for a file that is mounted. An existing file keeps its owner, a new one gets that of its
+	// directory; directories that lack on the way are made with mode 0755. Nothing outside the container's root is touched, wherever its links lead. A file
+	// that cannot be written ends it with an error that names the file; what came before is there. What is there already in that form is left as it is.
+	// The error is ErrGone if the container does not run any more, then or at the end, and ErrNotInside if nothing can be written on its node.
+	Write(ctx context.Context, c Container, files []File) error
+	// Signal sends the container's first process a signal: HUP, or SIGHUP.
+	Signal(ctx context.Context, c Container, signal string) error
+}
+
+// Layer is a layer on this machine.
+type Layer struct {
+	File   string // its archive, not compressed
+	DiffID string // sha256:… of it
+	Size   int64  // bytes of it
+}
+
+// Topper puts layers on images that nodes hold.
+type Topper interface {
+	// Top gives the nodes an image ref: the configuration and layers of base, which they hold, and the layer on top. Only the layer is sent, to all nodes at once, and each
+	// checks that the image is complete and unpacked; one that fails does not know ref. A node that holds base incomplete, or not at all, is an error. The error is
+	// ErrNotInside if a node cannot be spoken to in that way. detail says what was sent.
+	Top(ctx context.Context, base, ref string, layer Layer, nodes []string) (detail string, err error)
+}
+
+var (
+	// ErrGone is in every error about a container that does not run any more.
+	ErrGone = errors.New("the container does not run any more")
+	// ErrNotInside is in every error about a node that lacks what it takes to get into its containers. There is always the full way.
+	ErrNotInside = errors.New("the node lacks what it takes to change what runs on it")
+)
