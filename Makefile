@@ -29,7 +29,7 @@ unit: setup
 	go -C scripts/airgap/node test ./...
 	$(MAKE) -C sample-app test
 
-# Scenarios that measure run one after the other; the rest follows, two at a time, because a laptop has room for no more clusters.
+# Two scenarios at a time: most of their time is waiting, and a laptop has room for no more clusters.
 e2e: setup build
 	DEVENV_E2E=1 go test -count=1 -timeout 60m -parallel 2 -v ./devenv/e2e/
 

@@ -7,9 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +24,7 @@ type world struct {
 	profile string // --profile; may be empty
 	binary  string
 	asker   string
+	webPort string // of this machine, where forwarding opens the service web
 }
 
 func (w *world) cluster() string      { return "devenv-academy-" + w.env }
@@ -51,12 +49,12 @@ func newWorld(t *testing.T, env, profile string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), env: env, profile: profile, binary: filepath.Join(root, "bin", "devenv")}
+	w := &world{dir: t.TempDir(), env: env, profile: profile, binary: filepath.Join(root, "bin", "devenv"), webPort: freePort(t)}
 	if err := os.CopyFS(w.dir, os.DirFS(filepath.Join(root, "sample-app"))); err != nil {
 		t.Fatal(err)
 	}
-	// A demo that runs on this machine has the port that devenv.yaml declares.
-	w.edit(t, "devenv.yaml", `["8080:80"]`, fmt.Sprintf(`["%d:80"]`, webPort))
+	// Others that run on this machine have the port that devenv.yaml declares.
+	w.edit(t, "devenv.yaml", `["8080:80"]`, fmt.Sprintf(`["%s:80"]`, w.webPort))
 	w.asker = filepath.Join(t.TempDir(), "asker")
 	build := exec.Command("go", "build", "-o", w.asker, "./asker")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -299,110 +297,6 @@ func eventually(t *testing.T, limit time.Duration, what string, check func() err
 			t.Fatalf("%s: not within %v: %v", what, limit, err)
 		}
 		time.Sleep(200 * time.Millisecond)
-	}
-}
-
-// asking keeps asking a Service of the cluster until the returned function is called, which gives the report.
-func (w *world) asking(t *testing.T, service, port, path string, clients int) func() report {
-	t.Helper()
-	address := w.kubectl(t, "-n", "academy", "get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
-	if out, err := exec.Command("docker", "cp", w.asker, w.controlPlane()+":/asker").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	cmd := exec.Command("docker", "exec", "-i", w.controlPlane(), "/asker", "-clients", fmt.Sprint(clients),
-		"-url", "http://"+net.JoinHostPort(address, port)+path)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return func() report {
-		t.Helper()
-		stdin.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Fatalf("asker: %v\n%s", err, stderr.String())
-		}
-		var r report
-		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("asked %s %d times: %d failed, slowest answer %.0f ms", service, r.Requests, r.Failed, r.Slowest)
-		return r
-	}
-}
-
-// report mirrors what asker prints.
-type report struct {
-	Requests int
-	Failed   int
-	Errors   map[string]int
-	Slowest  float64 `json:"slowestMs"`
-	Bodies   map[string]int
-}
-
-// answers says whether any answer contained text.
-func (r report) answers(text string) bool {
-	for body := range r.Bodies {
-		if strings.Contains(body, text) {
-			return true
-		}
-	}
-	return false
-}
-
-// webPort is where forwarding opens the service web, and address its URL.
-const (
-	webPort = 18080
-	address = "http://127.0.0.1:18080"
-)
-
-// forwarding opens the declared ports on this machine until the test ends. Ports that are taken make it fail loudly.
-func (w *world) forwarding(t *testing.T, services ...string) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd, stdout, stderr := w.start(ctx, append([]string{"forward"}, services...)...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	eventually(t, 30*time.Second, "devenv forward opens "+address, func() error {
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("devenv forward ended: %v\n%s%s", err, stdout, stderr)
-		default:
-		}
-		answer, err := http.Get(address + "/")
-		if err == nil {
-			io.Copy(io.Discard, answer.Body)
-			answer.Body.Close()
-		}
-		return err
-	})
-	return func() {
-		cancel()
-		<-ended
-	}
-}
-
-// smoke runs the sample app's own smoke test, as production's pipeline does.
-func (w *world) smoke(t *testing.T, env ...string) {
-	t.Helper()
-	stop := w.forwarding(t, "web")
-	defer stop()
-	cmd := exec.Command("./scripts/smoke.sh")
-	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), append([]string{"BASE_URL=" + address}, env...)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("smoke test: %v\n%s", err, out)
 	}
 }
 

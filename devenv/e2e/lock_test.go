@@ -29,6 +29,7 @@ spec: {containers: [{name: web, image: registry.example.com/lock/web}, {name: ot
 // TestLock: what is locked is found again and changes no byte; an image that becomes another one is told before anything is done; no cluster is
 // needed, and no variable of the environment changes anything.
 func TestLock(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("DEVENV_E2E") != "1" {
 		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
 	}

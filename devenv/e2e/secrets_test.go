@@ -75,6 +75,7 @@ spec:
 
 // TestSecretsStaySecret has everything print its secrets that can, and looks for them in all that devenv prints or keeps.
 func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("DEVENV_E2E") != "1" {
 		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
 	}
