@@ -16,7 +16,12 @@ type File struct {
 	Mode uint32      // permissions, and the set-user-ID (04000), set-group-ID (02000) and sticky (01000) bits; of no use for a link
 	Link string      // where a link leads
 	Gone bool        // To is removed, with everything below it; then only To counts
+	// Owner is who it belongs to in a layer; nil: 0:0. In containers that run, files keep their owners.
+	Owner *Owner
 }
+
+// Owner is a user and a group by number.
+type Owner struct{ UID, GID int }
 
 // Container is a container that runs on a node.
 type Container struct {
