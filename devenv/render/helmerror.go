@@ -109,7 +109,7 @@ var chartPlace = regexp.MustCompile(`([^\s()"<>]+):(\d+)(?::(\d+))?`)
 // templateError is a template that does not render. Helm's words name the whole chain of templates; the last one of the chain
 // is where the failing expression stands.
 func templateError(l *release, err error) error {
-	next := ""
+	next := "Correct the template there, or the values that it gets from " + l.valueFiles() + "; `devenv render` shows what comes of it."
 	if missed := l.lookups.missed; len(missed) > 0 { // the last one is the likely cause
 		next = fmt.Sprintf("The chart looked up %s, which is not there (yet): let the template ask whether it found it.", missed[len(missed)-1])
 	}
