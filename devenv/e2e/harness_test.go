@@ -39,8 +39,8 @@ func (w *world) state(name string) string {
 	return filepath.Join(home, "devenv", "academy-"+w.env, name)
 }
 
-// newWorld copies the sample app, and removes what an earlier run may have left.
-func newWorld(t *testing.T, env, profile string) *world {
+// checkout is the directory of this repository, for a scenario: it needs a real engine, and is skipped where nobody asked for that.
+func checkout(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("DEVENV_E2E") != "1" {
 		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
@@ -49,6 +49,13 @@ func newWorld(t *testing.T, env, profile string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return root
+}
+
+// newWorld copies the sample app, and removes what an earlier run may have left.
+func newWorld(t *testing.T, env, profile string) *world {
+	t.Helper()
+	root := checkout(t)
 	w := &world{dir: t.TempDir(), env: env, profile: profile, binary: filepath.Join(root, "bin", "devenv"), webPort: freePort(t)}
 	if err := os.CopyFS(w.dir, os.DirFS(filepath.Join(root, "sample-app"))); err != nil {
 		t.Fatal(err)

@@ -30,13 +30,7 @@ spec: {containers: [{name: web, image: registry.example.com/lock/web}, {name: ot
 // needed, and no variable of the environment changes anything.
 func TestLock(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("DEVENV_E2E") != "1" {
-		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
-	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := checkout(t)
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()

@@ -16,6 +16,7 @@ import (
 
 // place is a small project with a state directory of its own: devenv as one of several people on a machine has it.
 type place struct {
+	binary  string
 	dir     string   // of the project
 	name    string   // of the environment
 	home    string   // XDG_STATE_HOME
@@ -26,10 +27,8 @@ type place struct {
 // newPlace makes a project of one node whose manifests are the given files, and registers the removal of its cluster.
 func newPlace(t *testing.T, name string, manifests map[string]string) *place {
 	t.Helper()
-	if os.Getenv("DEVENV_E2E") != "1" {
-		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
-	}
-	p := &place{dir: t.TempDir(), home: t.TempDir(), name: name}
+	root := checkout(t)
+	p := &place{binary: filepath.Join(root, "bin", "devenv"), dir: t.TempDir(), home: t.TempDir(), name: name}
 	p.write(t, "devenv.yaml", "apiVersion: devenv/v1\nname: "+name+"\ndeploy:\n  - {name: app, namespace: app, manifests: [app]}\n")
 	for file, text := range manifests {
 		p.write(t, filepath.Join("app", file), text)
@@ -81,20 +80,16 @@ func (r run) kept() []string {
 // devenv runs a command to its end.
 func (p *place) devenv(t *testing.T, args ...string) run {
 	t.Helper()
-	binary, err := filepath.Abs("../../bin/devenv")
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := append(slices.Clone(args), "-o", "json", "--file", filepath.Join(p.dir, "devenv.yaml"))
 	if p.env != "" {
 		all = append(all, "--env", p.env)
 	}
-	cmd := exec.Command(binary, all...)
+	cmd := exec.Command(p.binary, all...)
 	cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+p.home), p.environ...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	began := time.Now()
-	err = cmd.Run()
+	err := cmd.Run()
 	return finished(t, args, err, time.Since(began), &stdout, &stderr)
 }
 

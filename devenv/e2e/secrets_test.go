@@ -76,13 +76,7 @@ spec:
 // TestSecretsStaySecret has everything print its secrets that can, and looks for them in all that devenv prints or keeps.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("DEVENV_E2E") != "1" {
-		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
-	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := checkout(t)
 	dir, state := t.TempDir(), t.TempDir()
 	write := func(name, text string) {
 		t.Helper()

@@ -100,11 +100,7 @@ func (c *Cluster) begin(ctx context.Context, source string, o plan.Object, a api
 	}
 	existed = true
 	if !known {
-		var live *unstructured.Unstructured
-		err := persist(ctx, changePatience, func(ctx context.Context) (err error) {
-			live, err = c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{})
-			return err
-		})
+		live, err := c.read(ctx, changePatience, a, id)
 		switch {
 		case apierrors.IsNotFound(err):
 			existed = false

@@ -21,11 +21,7 @@ import (
 // long as devenv owns the field, another owner is put beside it first; Kubernetes calls that a transfer of ownership. The
 // autoscaler takes the field from both as soon as it changes the number.
 func (c *Cluster) yield(ctx context.Context, a api, id plan.ID, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	var live *unstructured.Unstructured
-	err := persist(ctx, changePatience, func(ctx context.Context) (err error) {
-		live, err = c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{})
-		return err
-	})
+	live, err := c.read(ctx, changePatience, a, id)
 	switch {
 	case apierrors.IsNotFound(err):
 		return u, nil

@@ -87,10 +87,7 @@ func (c *Cluster) discard(ctx context.Context, id plan.ID, uid string, adopted, 
 	}
 	var live *unstructured.Unstructured
 	if err == nil {
-		err = persist(ctx, changePatience, func(ctx context.Context) (err error) {
-			live, err = c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{})
-			return err
-		})
+		live, err = c.read(ctx, changePatience, a, id)
 	}
 	switch {
 	case apierrors.IsNotFound(err):

@@ -65,11 +65,7 @@ func (c *Cluster) Explain(ctx context.Context, o plan.Object, mask func(map[stri
 	if !served {
 		return Explanation{Refused: "the cluster does not serve its kind yet"}, nil
 	}
-	var live *unstructured.Unstructured
-	err = persist(ctx, readPatience, func(ctx context.Context) (err error) {
-		live, err = c.resource(a, o.ID).Get(ctx, o.ID.Name, metav1.GetOptions{})
-		return err
-	})
+	live, err := c.read(ctx, readPatience, a, o.ID)
 	if apierrors.IsNotFound(err) {
 		return Explanation{}, nil
 	}

@@ -94,11 +94,7 @@ func (c *Cluster) clearWay(ctx context.Context, source string, h plan.Hook, a ap
 		return err
 	}
 	last, applied := v.Hooks[h.ID], v.Objects[h.ID]
-	var live *unstructured.Unstructured
-	err = persist(ctx, changePatience, func(ctx context.Context) (err error) {
-		live, err = c.resource(a, h.ID).Get(ctx, h.ID.Name, metav1.GetOptions{})
-		return err
-	})
+	live, err := c.read(ctx, changePatience, a, h.ID)
 	begins := hookEntry{Source: source, Made: true}
 	if apierrors.IsNotFound(err) {
 		return c.noteHook(ctx, h.ID, begins)

@@ -25,6 +25,8 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
@@ -172,4 +174,13 @@ func (c *Cluster) resource(a api, id plan.ID) dynamic.ResourceInterface {
 		return c.dynamic.Resource(a.GVR).Namespace(id.Namespace)
 	}
 	return c.dynamic.Resource(a.GVR)
+}
+
+// read gets an object, with the patience that the caller has with an API server that is away.
+func (c *Cluster) read(ctx context.Context, patience time.Duration, a api, id plan.ID) (u *unstructured.Unstructured, err error) {
+	err = persist(ctx, patience, func(ctx context.Context) (err error) {
+		u, err = c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{})
+		return err
+	})
+	return u, err
 }

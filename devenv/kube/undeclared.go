@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/devenv-run/devenv/devenv/plan"
@@ -119,10 +118,7 @@ func (c *Cluster) lookAt(ctx context.Context, id plan.ID, ref plan.AppliedRef) (
 	}
 	var live *unstructured.Unstructured
 	if err == nil {
-		err = persist(ctx, readPatience, func(ctx context.Context) (err error) {
-			live, err = c.resource(a, id).Get(ctx, id.Name, metav1.GetOptions{})
-			return err
-		})
+		live, err = c.read(ctx, readPatience, a, id)
 	}
 	switch {
 	case apierrors.IsNotFound(err):
