@@ -1,6 +1,6 @@
 // Package dockerfile knows what a build reads beside the files that it copies: Parse finds the base images that a target
 // depends on and the frontend that a syntax line asks for, WithoutSyntax takes that line out so that a build needs no
-// registry for it, and Ignore says which files of the context a build never sees.
+// registry for it, Ignore says which files of the context a build never sees, and Copies what becomes of those that it sees.
 //
 // All of it follows BuildKit's own parser and matcher. What only the engine can know stays outside: triggers (ONBUILD) of base
 // images may name further images, and a frontend other than Docker's may read a Dockerfile in ways of its own.
@@ -73,30 +73,14 @@ func Parse(data []byte, target string, args map[string]string) (*File, error) {
 func ParseFor(data []byte, target, platform string, args map[string]string) (*File, error) {
 	f := &File{}
 	f.Syntax, _, _, _ = parser.DetectSyntax(data)
-	ast, err := parser.Parse(bytes.NewReader(data))
+	g, global, last, err := stages(data, target)
 	if err != nil {
-		return nil, located(err)
+		return nil, err
 	}
-	// A linter that says nothing: without any, BuildKit's parser fails on a comment such as # check=skip=all.
-	stages, global, err := instructions.Parse(ast.AST, linter.New(&linter.Config{}))
-	if err != nil {
-		return nil, located(err)
-	}
-	if len(stages) == 0 {
-		return nil, &Error{Err: errors.New("the Dockerfile has no stage")}
-	}
-	g := &graph{stages: stages, lex: shell.NewLex(ast.EscapeToken), visited: map[int]bool{}, seen: map[Base]int{}}
-	last := len(stages) - 1
-	for i, s := range stages {
+	for _, s := range g.stages {
 		f.Stages = append(f.Stages, s.Name)
-		if target != "" && strings.EqualFold(s.Name, target) {
-			last = i
-		}
 	}
-	if target != "" && !strings.EqualFold(stages[last].Name, target) {
-		return nil, &Error{Err: fmt.Errorf("there is no stage %q; the stages are %s", target, names(f.Stages))}
-	}
-	if err := g.arguments(global, args, platform, stages[last].Name); err != nil {
+	if err := g.arguments(global, args, platform, g.stages[last].Name); err != nil {
 		return nil, err
 	}
 	if err := g.stage(last); err != nil {
@@ -104,6 +88,34 @@ func ParseFor(data []byte, target, platform string, args map[string]string) (*Fi
 	}
 	f.Bases = g.bases()
 	return f, nil
+}
+
+// stages reads a Dockerfile into the graph of its stages, of which the last result is the target.
+func stages(data []byte, target string) (g *graph, global []instructions.ArgCommand, last int, err error) {
+	ast, err := parser.Parse(bytes.NewReader(data))
+	if err != nil {
+		return nil, nil, 0, located(err)
+	}
+	// A linter that says nothing: without any, BuildKit's parser fails on a comment such as # check=skip=all.
+	all, global, err := instructions.Parse(ast.AST, linter.New(&linter.Config{}))
+	if err != nil {
+		return nil, nil, 0, located(err)
+	}
+	if len(all) == 0 {
+		return nil, nil, 0, &Error{Err: errors.New("the Dockerfile has no stage")}
+	}
+	last = len(all) - 1
+	var named []string
+	for i, s := range all {
+		named = append(named, s.Name)
+		if target != "" && strings.EqualFold(s.Name, target) {
+			last = i
+		}
+	}
+	if target != "" && !strings.EqualFold(all[last].Name, target) {
+		return nil, nil, 0, &Error{Err: fmt.Errorf("there is no stage %q; the stages are %s", target, names(named))}
+	}
+	return &graph{stages: all, lex: shell.NewLex(ast.EscapeToken), visited: map[int]bool{}, seen: map[Base]int{}}, global, last, nil
 }
 
 func names(stages []string) string {

@@ -1,4 +1,3 @@
-// Package hot decides how a change gets into pods that run, and declares what it needs for that of the nodes they run on.
 package hot
 
 import (

@@ -1,0 +1,112 @@
+package hot
+
+import (
+	"cmp"
+	"encoding/hex"
+	"path"
+	"strconv"
+
+	"github.com/devenv-run/devenv/devenv/digest"
+)
+
+// Held is what a container has had written into it, by path of the container. It says nothing about files that failed half-way: those are
+// written again.
+type Held map[string]held
+
+type held struct {
+	path string // in the context
+	fact string
+}
+
+// Missing lists what has to be written into a container of an image so that it has what is wanted: what it has not had yet in that form, and the image's own
+// version of what it has had and what is not wanted any more. Contains is the context as the image has it, now the context as it is: where the image's version is not at
+// hand any more, it cannot be brought back, which is said by the second result.
+func (s Service) Missing(wanted []Wanted, had Held, contains, now digest.Manifest) (files []File, lost string) {
+	want := make(map[string]bool, len(wanted))
+	gone := map[string]bool{} // what goes away now, with what is below it
+	for _, w := range wanted {
+		want[w.To] = true
+	}
+	for to, h := range had {
+		if want[to] {
+			continue
+		}
+		e, is := Find(contains, h.path), Find(now, h.path)
+		switch {
+		case e == nil:
+			files = append(files, File{To: to, Gone: true})
+			gone[to] = true
+		case is == nil || !same(e, is):
+			return nil, h.path
+		default:
+			f, why := s.entry(e, to)
+			if why != "" {
+				return nil, h.path
+			}
+			files = append(files, f)
+		}
+	}
+	for _, w := range wanted {
+		if had[w.To] == w.held(now) {
+			continue
+		}
+		files = append(files, w.File)
+		if w.Gone || w.Kind != digest.Dir {
+			gone[w.To] = true
+		}
+	}
+	for _, w := range wanted {
+		if had[w.To] == w.held(now) && !w.Gone && under(gone, w.To) {
+			files = append(files, w.File)
+		}
+	}
+	return ordered(files), ""
+}
+
+// Has is what a container has had once what Missing lists is written.
+func Has(wanted []Wanted, now digest.Manifest) Held {
+	had := make(Held, len(wanted))
+	for _, w := range wanted {
+		had[w.To] = w.held(now)
+	}
+	return had
+}
+
+// Signals are those that the rules of files ask for, each once.
+func Signals(wanted []Wanted, written []File) []string {
+	var signals []string
+	seen := map[string]bool{"": true}
+	changed := make(map[string]bool, len(written))
+	for _, f := range written {
+		changed[f.To] = true
+	}
+	for _, w := range wanted {
+		if changed[w.To] && !seen[w.Signal] {
+			seen[w.Signal] = true
+			signals = append(signals, w.Signal)
+		}
+	}
+	return signals
+}
+
+// held is what a container has had once it has w.
+func (w Wanted) held(now digest.Manifest) held {
+	h := held{path: w.Path, fact: "gone"}
+	if e := Find(now, w.Path); e != nil && !w.Gone {
+		h.fact = string(e.Kind) + strconv.FormatUint(uint64(e.Mode), 8) + ":" + hex.EncodeToString(e.Hash[:]) + e.Link
+	}
+	return h
+}
+
+// under says whether p is below one of the paths.
+func under(paths map[string]bool, p string) bool {
+	for p != "/" && p != "." {
+		if p = path.Dir(p); paths[p] {
+			return true
+		}
+	}
+	return false
+}
+
+// compare orders paths so that a directory comes before what is in it.
+func compare(a, b string) int { return cmp.Compare(a, b) }
