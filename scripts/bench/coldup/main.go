@@ -14,18 +14,18 @@ package main
 
 import (
 	"bufio"
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/devenv-run/devenv/scripts/bench/measure"
 )
 
 const (
@@ -33,42 +33,28 @@ const (
 	bareCluster = "devenv-bench-bare"
 )
 
-// bareConfig is what a node of the stand-in image needs on a host with cgroup v1 and without CAP_SYS_RESOURCE; on others it does no harm.
-const bareConfig = `kind: Cluster
-apiVersion: kind.x-k8s.io/v1alpha4
-featureGates: {KubeletInUserNamespace: true}
-containerdConfigPatches:
-- |
-  [plugins."io.containerd.grpc.v1.cri"]
-    restrict_oom_score_adj = true
-kubeadmConfigPatches:
-- |
-  kind: KubeletConfiguration
-  failCgroupV1: false
-`
-
 func main() {
 	rounds := flag.Int("rounds", 3, "how often to measure")
 	nodeImage := flag.String("node-image", "", "node image of the bare cluster; empty: kind's default")
 	flag.Parse()
-	if err := measure(*rounds, *nodeImage); err != nil {
+	if err := compare(context.Background(), *rounds, *nodeImage); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func measure(rounds int, nodeImage string) error {
-	var bare, builds, up, deploy, both []time.Duration
+func compare(ctx context.Context, rounds int, nodeImage string) error {
+	var bare, builds, up, deploy, both measure.Times
 	for n := range rounds {
-		b, bareWork, err := bareKind(nodeImage)
+		b, bareWork, err := bareKind(ctx, nodeImage)
 		if err != nil {
 			return err
 		}
-		a, buildWork, err := allBuilds()
+		a, buildWork, err := allBuilds(ctx)
 		if err != nil {
 			return err
 		}
-		u, err := coldUp()
+		u, err := coldUp(ctx)
 		if err != nil {
 			return err
 		}
@@ -81,66 +67,39 @@ func measure(rounds int, nodeImage string) error {
 				bareWork.Seconds(), buildWork.Seconds(), u.deployingWork.Seconds(), u.work.Seconds())
 		}
 	}
-	longer := max(median(bare), median(builds))
+	longer := max(bare.Median(), builds.Median())
 	fmt.Printf("medians: bare kind %.1f s, all builds %.1f s, deploying alone %.1f s, up %.1f s\n",
-		median(bare).Seconds(), median(builds).Seconds(), median(deploy).Seconds(), median(up).Seconds())
-	fmt.Printf("up without deploying: %.2f × the longer of bare kind and all builds\n", (median(up)-median(deploy)).Seconds()/longer.Seconds())
-	if work := median(both); work > 0 {
+		bare.Median().Seconds(), builds.Median().Seconds(), deploy.Median().Seconds(), up.Median().Seconds())
+	fmt.Printf("up without deploying: %.2f × the longer of bare kind and all builds\n", (up.Median()-deploy.Median()).Seconds()/longer.Seconds())
+	if work := both.Median(); work > 0 {
 		fmt.Printf("bare kind and all builds are at least %.1f s of work for this machine's processors: %.2f × the longer\n",
 			least(work).Seconds(), least(work).Seconds()/longer.Seconds())
 	}
 	return nil
 }
 
-func median(all []time.Duration) time.Duration {
-	all = slices.Clone(all)
-	slices.Sort(all)
-	return all[len(all)/2]
-}
-
-// run runs a command and gives what it printed on stdout.
-func run(name string, args ...string) (string, error) {
-	cmd := exec.Command(name, args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, stdout.String(), stderr.String())
-	}
-	return stdout.String(), nil
-}
-
-func bareKind(nodeImage string) (took, work time.Duration, err error) {
+func bareKind(ctx context.Context, nodeImage string) (took, work time.Duration, err error) {
 	dir, err := os.MkdirTemp("", "devenv-bench-")
 	if err != nil {
 		return 0, 0, err
 	}
 	defer os.RemoveAll(dir)
-	config, kind := filepath.Join(dir, "kind.yaml"), filepath.Join(dir, "kind")
-	if err := os.WriteFile(config, []byte(bareConfig), 0o600); err != nil {
+	kind := measure.Kind{Name: bareCluster, Image: nodeImage, Dir: dir}
+	if err := kind.Build(ctx); err != nil {
 		return 0, 0, err
-	}
-	if _, err := run("go", "build", "-o", kind, "sigs.k8s.io/kind"); err != nil {
-		return 0, 0, err
-	}
-	args := []string{"create", "cluster", "--name", bareCluster, "--config", config, "--kubeconfig", filepath.Join(dir, "kubeconfig"), "--wait", "5m"}
-	if nodeImage != "" {
-		args = append(args, "--image", nodeImage)
 	}
 	before, began := busy(), time.Now()
-	_, err = run(kind, args...)
+	err = kind.Create(ctx)
 	took, work = time.Since(began), busy()-before
 	if err == nil {
-		// A node that is removed while its runtime starts pods may not end: on cgroup v1 runc freezes what it sets up.
-		_, err = run("docker", "exec", bareCluster+"-control-plane", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf",
-			"wait", "--namespace", "kube-system", "--for", "condition=Ready", "pods", "--all", "--timeout", "3m")
+		err = kind.Settle(ctx)
 	}
-	_, deleted := run(kind, "delete", "cluster", "--name", bareCluster, "--kubeconfig", filepath.Join(dir, "kubeconfig"))
-	return took, work, errors.Join(err, deleted)
+	return took, work, errors.Join(err, kind.Delete(ctx))
 }
 
 // allBuilds builds the sample app's images at the same time, from an empty cache, as `docker build` does.
-func allBuilds() (took, work time.Duration, err error) {
-	if err := emptyCache(); err != nil {
+func allBuilds(ctx context.Context) (took, work time.Duration, err error) {
+	if err := emptyCache(ctx); err != nil {
 		return 0, 0, err
 	}
 	builds := [][]string{
@@ -154,28 +113,15 @@ func allBuilds() (took, work time.Duration, err error) {
 	before, began := busy(), time.Now()
 	for i, args := range builds {
 		all.Go(func() {
-			cmd := exec.Command(docker(), append([]string{"build", "--quiet"}, args...)...)
-			cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=1")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				errs[i] = fmt.Errorf("docker build %v: %w\n%s", args, err, out)
-			}
+			_, errs[i] = measure.Run(ctx, "", measure.Docker(), append([]string{"build", "--quiet"}, args...)...)
 		})
 	}
 	all.Wait()
 	return time.Since(began), busy() - before, errors.Join(errs...)
 }
 
-// docker is a client that can build with BuildKit: Debian's stands in /usr/bin, whatever is earlier on the PATH.
-func docker() string {
-	const debian = "/usr/bin/docker"
-	if _, err := os.Stat(debian); err == nil {
-		return debian
-	}
-	return "docker"
-}
-
-func emptyCache() error {
-	_, err := run("docker", "builder", "prune", "--all", "--force")
+func emptyCache(ctx context.Context) error {
+	_, err := measure.Run(ctx, "", "docker", "builder", "prune", "--all", "--force")
 	return err
 }
 
@@ -183,23 +129,23 @@ func emptyCache() error {
 // long the processors worked in all of it and for deploying alone.
 type parts struct{ total, cluster, built, loaded, deploying, work, deployingWork time.Duration }
 
-func coldUp() (p parts, err error) {
+func coldUp(ctx context.Context) (p parts, err error) {
 	devenv := func(args ...string) (string, error) {
-		return run("bin/devenv", append(args, "-f", "sample-app/devenv.yaml", "--env", environment, "-o", "json")...)
+		return measure.Run(ctx, "", "bin/devenv", append(args, "-f", "sample-app/devenv.yaml", "--env", environment, "-o", "json")...)
 	}
 	if _, err := devenv("down", "--cluster", "--data"); err != nil {
 		return p, err
 	}
-	images, err := run("docker", "images", "--quiet", "--filter", "label=run.devenv.service")
+	images, err := measure.Run(ctx, "", "docker", "images", "--quiet", "--filter", "label=run.devenv.service")
 	if err != nil {
 		return p, err
 	}
 	if ids := strings.Fields(images); len(ids) > 0 {
-		if _, err := run("docker", append([]string{"rmi", "--force"}, slices.Compact(ids)...)...); err != nil {
+		if _, err := measure.Run(ctx, "", "docker", append([]string{"rmi", "--force"}, slices.Compact(ids)...)...); err != nil {
 			return p, err
 		}
 	}
-	if err := emptyCache(); err != nil {
+	if err := emptyCache(ctx); err != nil {
 		return p, err
 	}
 	before, began := busy(), time.Now()
