@@ -32,9 +32,9 @@ type Container struct {
 type Inside interface {
 	// Write makes the container's files what files say, one after the other. A regular file appears whole: it is written beside and renamed, or written
 	// in place where a rename is impossible, as for a file that is mounted. An existing file keeps its owner, a new one gets that of its
-	// directory; directories that lack on the way are made with mode 0755. Nothing outside the container's root is touched, wherever its links lead. A file
-	// that cannot be written ends it with an error that names the file; what came before is there. What is there already in that form is left as it is.
-	// The error is ErrGone if the container does not run any more, then or at the end, and ErrNotInside if nothing can be written on its node.
+	// directory; directories that lack on the way are made with mode 0755. What is of another kind is replaced: a link by a file, a directory, with everything
+	// in it, by a link. Only on the way to a file links are followed, and none leads out of the container's root. A file that cannot be written ends it with an
+	// error that names the file; what came before is there. The error is ErrGone if the container does not run any more, then or at the end, and ErrNotInside if nothing can be written on its node.
 	Write(ctx context.Context, c Container, files []File) error
 	// Signal sends the container's first process a signal: HUP, or SIGHUP.
 	Signal(ctx context.Context, c Container, signal string) error

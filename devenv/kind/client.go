@@ -10,8 +10,6 @@ import (
 	"os/exec"
 	"strings"
 	"time"
-
-	"github.com/devenv-run/devenv/devenv/fault"
 )
 
 // client is the docker client program, the one that kind calls too.
@@ -38,12 +36,7 @@ func (c client) run(ctx context.Context, stdin io.Reader, args ...string) ([]byt
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
-		return nil, &fault.Error{
-			Kind: fault.Machine,
-			What: "the docker client is not on the PATH",
-			Err:  err,
-			Next: "Install it (on Debian the package docker.io or docker-cli) and run devenv again.",
-		}
+		return nil, noClient(err)
 	}
 	return stdout.Bytes(), &commandError{args: args, output: stderr.String(), err: err}
 }

@@ -69,6 +69,8 @@ type Clusters struct {
 type docker interface {
 	// run runs `docker args…` and returns its standard output, also when it fails. Stdin may be nil.
 	run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error)
+	// open starts `docker args…` and returns at once. The caller closes the stream.
+	open(args ...string) (stream, error)
 }
 
 // provisioner makes a cluster's containers and Kubernetes in them, and writes its kubeconfig to a file.

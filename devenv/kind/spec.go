@@ -109,12 +109,12 @@ func (l *loaded) settings() map[string]string {
 	if len(l.certificates) > 0 {
 		var sums []string
 		for _, c := range l.certificates {
-			sums = append(sums, digest(c))
+			sums = append(sums, hashOf(c))
 		}
 		set["caCertificates"] = strings.Join(sums, " ")
 	}
 	if l.KindConfig != "" {
-		set["kindConfig"] = digest(l.config.raw)
+		set["kindConfig"] = hashOf(l.config.raw)
 	}
 	return set
 }
@@ -125,10 +125,10 @@ func hashSettings(set map[string]string) string {
 	for _, key := range slices.Sorted(maps.Keys(set)) {
 		fmt.Fprintf(&b, "%s=%q\n", key, set[key])
 	}
-	return digest([]byte(b.String()))
+	return hashOf([]byte(b.String()))
 }
 
-func digest(data []byte) string {
+func hashOf(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

@@ -1,0 +1,191 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/devenv-run/devenv/devenv/digest"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/hot"
+)
+
+// Inside holds connections into the nodes of a cluster, each opened when it is first needed and again when it broke: a docker exec for every
+// operation would cost more than most of them. What the nodes lack to be entered that way is in errors that are hot.ErrNotInside. An Inside is
+// safe for concurrent use.
+type Inside struct {
+	clusters *Clusters
+
+	mu     sync.Mutex
+	closed bool
+	agents map[string]*agent // by the ID of the node's container
+}
+
+var _ hot.Inside = (*Inside)(nil)
+
+// Enter prepares connections into the cluster's nodes. The caller closes them.
+func (k *Clusters) Enter() *Inside { return &Inside{clusters: k, agents: map[string]*agent{}} }
+
+// Close ends the connections. It waits for what is being done over them.
+func (i *Inside) Close() error {
+	i.mu.Lock()
+	i.closed = true
+	agents := i.agents
+	i.agents = nil
+	i.mu.Unlock()
+	for _, a := range agents {
+		a.close()
+	}
+	return nil
+}
+
+var errClosed = errors.New("the connections into the nodes are closed")
+
+// agent is the way into a node.
+func (i *Inside) agent(node string) (*agent, error) {
+	ids, err := i.clusters.nodeIDs([]string{node})
+	if err != nil {
+		return nil, err
+	}
+	id := ids[node]
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return nil, errClosed
+	}
+	a := i.agents[id]
+	if a == nil {
+		a = newAgent(func() (stream, error) {
+			return i.clusters.docker.open("exec", "--interactive", "--privileged", id, "perl", "-e", scriptInside)
+		}, i.clusters.wait)
+		i.agents[id] = a
+	}
+	return a, nil
+}
+
+// Write implements hot.Inside.
+func (i *Inside) Write(ctx context.Context, c hot.Container, files []hot.File) error {
+	what := "writing files into a container on " + c.Node
+	for _, f := range files {
+		if err := possible(f); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	a, err := i.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	return i.fault(ctx, what, c.Node, a.ask(ctx, func(t *talk) error {
+		err := sendFiles(ctx, t, c.ID, files)
+		if err := t.send('.'); err != nil {
+			return err
+		}
+		return err
+	}))
+}
+
+// Signal implements hot.Inside.
+func (i *Inside) Signal(ctx context.Context, c hot.Container, signal string) error {
+	name := strings.TrimPrefix(strings.ToUpper(signal), "SIG")
+	a, err := i.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("sending %s to a container on %s", name, c.Node)
+	return i.fault(ctx, what, c.Node, a.ask(ctx, func(t *talk) error { return t.send('S', c.ID, name) }))
+}
+
+// possible says what is wrong with a file that nobody could write.
+func possible(f hot.File) error {
+	if !path.IsAbs(f.To) || path.Clean(f.To) != f.To || f.To == "/" || strings.ContainsRune(f.To, 0) || strings.ContainsRune(f.Link, 0) {
+		return fmt.Errorf("%q is not a path for a file", f.To)
+	}
+	switch {
+	case f.Gone, f.Kind == digest.File, f.Kind == digest.Dir, f.Kind == digest.Link && f.Link != "":
+		return nil
+	}
+	return fmt.Errorf("%s is neither a file nor a directory nor a link", f.To)
+}
+
+// sendFiles sends a request up to its last file. An error of this machine's is its own; the request then can be ended as any other.
+func sendFiles(ctx context.Context, t *talk, id string, files []hot.File) error {
+	if err := t.send('W', id); err != nil {
+		return err
+	}
+	piece := make([]byte, pieceSize)
+	for _, f := range files {
+		mode := strconv.FormatUint(uint64(f.Mode&0o7777), 10)
+		var err error
+		switch {
+		case f.Gone:
+			err = t.send('R', f.To)
+		case f.Kind == digest.Dir:
+			err = t.send('D', f.To, mode)
+		case f.Kind == digest.Link:
+			err = t.send('L', f.To, mode, f.Link)
+		default:
+			err = sendFile(ctx, t, f, mode, piece)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sendFile(ctx context.Context, t *talk, f hot.File, mode string, piece []byte) error {
+	from, err := os.Open(f.From)
+	if err != nil {
+		return err // nothing of it was sent
+	}
+	defer from.Close()
+	if err := t.send('F', f.To, mode); err != nil {
+		return err
+	}
+	for {
+		n, err := from.Read(piece)
+		if n > 0 {
+			if err := t.sendData('C', piece[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return t.send('E')
+		case err == nil:
+			err = ctx.Err()
+		}
+		if err != nil {
+			return errors.Join(err, t.send('A'))
+		}
+	}
+}
+
+// fault is what the caller of a method gets for an error.
+func (i *Inside) fault(ctx context.Context, what, node string, err error) error {
+	var file *fileError
+	switch {
+	case err == nil || isFault(err):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	case errors.As(err, &file):
+		f := &fault.Error{
+			Kind: fault.Machine, What: what, Err: err,
+			Next: "See that the container may write there: what is mounted read-only and what is mounted at all cannot be replaced.",
+		}
+		if file.full {
+			f.What, f.Next = what+": the disk is full", nextDisk
+		}
+		return f
+	case errors.Is(err, hot.ErrGone), errors.Is(err, hot.ErrNotInside):
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return i.clusters.nodeFault(ctx, what, node, err)
+}
