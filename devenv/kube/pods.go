@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/devenv-run/devenv/devenv/hot"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
@@ -53,11 +54,13 @@ type Pod struct {
 	Owner     plan.ID // the workload whose pod it is; the pod itself for a bare one
 	// Phase is what a person wants to know of it: Running, Pending, Completed, Terminating, or why it does not run
 	// (CrashLoopBackOff).
-	Phase      string
-	Ready      bool
-	Restarts   int // of the container that restarted most
-	Created    time.Time
-	Containers []Container
+	Phase         string
+	Ready         bool
+	Restarts      int // of the container that restarted most
+	Created       time.Time
+	RestartPolicy string              // of its containers: Always, OnFailure, Never
+	Hot           map[string]hot.Mark // by service: what it runs in the place of what is declared; nil if nothing
+	Containers    []Container
 }
 
 // Container is a container of a pod, init containers included.
@@ -118,7 +121,7 @@ func (c *Cluster) namespaces(ctx context.Context) ([]string, error) {
 // describe says of a pod what people want to know.
 func describe(p *corev1.Pod, services Services) Pod {
 	d := Pod{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Node: p.Spec.NodeName, IP: p.Status.PodIP, Owner: ownerOf(p),
-		Phase: phase(p), Ready: podReady(p), Created: p.CreationTimestamp.Time}
+		Phase: phase(p), Ready: podReady(p), Created: p.CreationTimestamp.Time, RestartPolicy: restartPolicy(p), Hot: hotMarks(p)}
 	statuses := map[string]corev1.ContainerStatus{}
 	for _, s := range containerStatuses(p) {
 		statuses[s.Name] = s

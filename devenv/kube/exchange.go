@@ -1,0 +1,173 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+)
+
+// trialTime is how long the first container of a new version that has no readiness probe has to keep running before the next pod gets it. The
+// kubelet sees that a container exited up to a second later.
+const trialTime = 1200 * time.Millisecond
+
+// exchange gives containers of one pod other images, and waits until they are ready.
+type exchange struct {
+	c        *Cluster
+	pod      *corev1.Pod       // as it was before
+	images   map[string]string // by container
+	metadata map[string]any    // what else changes about the pod, as a patch
+	hold     bool              // the pod is withdrawn, and stays so until its containers are replaced
+	trial    bool              // nobody knows yet whether this version keeps running
+	back     bool              // it returns to what ran before, which the kubelet may put off after crashes
+}
+
+// run does it. A *stuck says that the new containers are not going to be ready; its pods hold the pod as it is then. An error of the API with the reason
+// NotFound or Conflict says that the pod is no longer there.
+func (e *exchange) run(ctx context.Context) error {
+	var changed *corev1.Pod
+	err := persist(ctx, changePatience, func(ctx context.Context) (err error) {
+		changed, err = e.c.patchPod(ctx, e.pod, e.pod.UID, e.metadata, e.images)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	following, stop := context.WithCancel(ctx)
+	g, following := errgroup.WithContext(following)
+	var seen picture
+	poked := newPoke()
+	pods := e.c.dynamic.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(e.pod.Namespace)
+	byName := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", e.pod.Name).String()}
+	g.Go(func() error { return follow(following, pods, byName, &seen, poked.give) })
+	err = e.wait(following, changed, &seen, poked)
+	stop()
+	if failed := g.Wait(); failed != nil {
+		return failed // why following ended, and with it the wait
+	}
+	return err
+}
+
+// wait looks at the pod after every change, and when only time has passed.
+func (e *exchange) wait(ctx context.Context, now *corev1.Pod, seen *picture, changed poke) error {
+	end := time.NewTimer(e.c.timeout)
+	defer end.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var running time.Time // since when all the new containers do, as far as it was seen
+	for {
+		if items, whole := seen.look(); whole {
+			u := items[e.pod.UID]
+			if u == nil {
+				return apierrors.NewNotFound(corev1.Resource("pods"), e.pod.Name)
+			}
+			p, err := podOf(u)
+			if err != nil {
+				return err
+			}
+			now = p
+		}
+		state := e.judge(now)
+		switch {
+		case state.bad != nil:
+			return &stuck{verdict: *state.bad, pods: []*corev1.Pod{now}}
+		case state.replaced && running.IsZero():
+			running = time.Now()
+		case !state.replaced:
+			running = time.Time{}
+		}
+		if state.ready && (!e.trial || state.probed || time.Since(running) >= trialTime) {
+			return nil
+		}
+		if e.hold && !state.replaced {
+			if err := e.c.hold(ctx, now); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-end.C:
+			return &stuck{pods: []*corev1.Pod{now}, verdict: verdict{Reason: "timed out", Pod: now, Container: e.any(),
+				Message: fmt.Sprintf("not ready within %s", e.c.timeout)}}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// exchanged is how far an exchange is.
+type exchanged struct {
+	replaced bool     // all the containers are new ones, and run
+	ready    bool     // the pod is ready with them
+	probed   bool     // each of them has a readiness probe, whose word can be taken
+	bad      *verdict // why one of them will not be ready
+}
+
+// judge compares the pod with how it was before.
+func (e *exchange) judge(now *corev1.Pod) exchanged {
+	state := exchanged{replaced: true, probed: true}
+	for _, k := range now.Spec.Containers {
+		if e.images[k.Name] != "" && k.ReadinessProbe == nil {
+			state.probed = false
+		}
+	}
+	was := map[string]corev1.ContainerStatus{}
+	for _, s := range e.pod.Status.ContainerStatuses {
+		was[s.Name] = s
+	}
+	for _, s := range now.Status.ContainerStatuses {
+		if e.images[s.Name] == "" {
+			continue
+		}
+		if s.State.Running == nil || s.ContainerID == was[s.Name].ContainerID {
+			state.replaced = false
+		}
+		if v := spoilt(was[s.Name], s, e.back); v != nil && state.bad == nil {
+			v.Pod, v.Container = now, s.Name
+			state.bad = v
+		}
+	}
+	state.ready = state.replaced && podReady(now)
+	return state
+}
+
+// any is the name of one of the containers.
+func (e *exchange) any() string {
+	for _, k := range e.pod.Spec.Containers {
+		if e.images[k.Name] != "" {
+			return k.Name
+		}
+	}
+	return ""
+}
+
+// spoilt says why a container that got another image will not run; nil while it may. was is its status before. A container that
+// exits once is enough: what it needs was there a moment ago, when the one before it ran. One that returns to what ran before may have to wait
+// for the kubelet, which puts off the next start of what exits again and again.
+func spoilt(was, now corev1.ContainerStatus, back bool) *verdict {
+	if w := now.State.Waiting; w != nil {
+		switch w.Reason {
+		case "InvalidImageName", "ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError",
+			"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+			return &verdict{Reason: w.Reason, Message: w.Message}
+		}
+	}
+	known := map[string]bool{was.ContainerID: true}
+	for _, s := range []corev1.ContainerState{was.State, was.LastTerminationState} {
+		if s.Terminated != nil {
+			known[s.Terminated.ContainerID] = true
+		}
+	}
+	for _, s := range []corev1.ContainerState{now.State, now.LastTerminationState} {
+		if t := s.Terminated; t != nil && t.ContainerID != "" && !known[t.ContainerID] && !back {
+			return &verdict{Reason: "Exited", Message: "container " + now.Name + " ended with " + exit(t)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/devenv-run/devenv/devenv/hot"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// Hot marks a pod that runs something else than its template declares: as a label with the value "true", by which such pods are found, and as
+// an annotation that says what (a JSON object of hot.Marks by service). It is written before anything in the pod is changed, so that a
+// devenv that is killed leaves it visible; it goes with the pod, or when the pod runs again what its template names.
+const Hot = "devenv.run/hot"
+
+// MarkHot marks a pod as hot for a service, beside what it is marked for already. A mark that is there keeps its time. The zero hot.Mark takes
+// the service's mark away.
+func (c *Cluster) MarkHot(ctx context.Context, p Pod, service string, m hot.Mark) error {
+	return persist(ctx, changePatience, func(ctx context.Context) error {
+		live, err := c.core.Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		_, err = c.patchPod(ctx, live, types.UID(p.UID), remark(live, service, m), nil)
+		return err
+	})
+}
+
+// remark is the pod's metadata with the mark of one service changed, as a patch.
+func remark(p *corev1.Pod, service string, m hot.Mark) map[string]any {
+	marks := hotMarks(p)
+	if marks == nil {
+		marks = map[string]hot.Mark{}
+	}
+	if m == (hot.Mark{}) {
+		delete(marks, service)
+	} else {
+		if had, ok := marks[service]; ok && !had.Since.IsZero() {
+			m.Since = had.Since
+		}
+		marks[service] = m
+	}
+	var label, note any // nil removes it
+	if len(marks) > 0 {
+		text, _ := json.Marshal(marks) // strings, numbers and times always encode
+		label, note = "true", string(text)
+	}
+	return map[string]any{"labels": map[string]any{Hot: label}, "annotations": map[string]any{Hot: note}}
+}
+
+// patchPod changes a pod's metadata, and the images of some of its containers, at once. It fails with a conflict if the pod's place was taken by
+// another one of its name.
+func (c *Cluster) patchPod(ctx context.Context, p *corev1.Pod, uid types.UID, metadata map[string]any, images map[string]string) (*corev1.Pod, error) {
+	metadata["uid"] = uid
+	patch := map[string]any{"metadata": metadata}
+	if len(images) > 0 {
+		var containers []map[string]string
+		for _, name := range slices.Sorted(maps.Keys(images)) {
+			containers = append(containers, map[string]string{"name": name, "image": images[name]})
+		}
+		patch["spec"] = map[string]any{"containers": containers}
+	}
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return nil, fmt.Errorf("encode the change of pod %s: %w", p.Name, err)
+	}
+	return c.core.Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, body, metav1.PatchOptions{FieldManager: c.manager})
+}
+
+// hotMarks are the marks of a pod by service; nil if it is not hot. An annotation that nobody can read is no mark, the label still is one.
+func hotMarks(p *corev1.Pod) map[string]hot.Mark {
+	var marks map[string]hot.Mark
+	if json.Unmarshal([]byte(p.Annotations[Hot]), &marks) != nil {
+		return nil
+	}
+	return marks
+}
+
+// hotWorkloads finds the workloads that have hot pods, and says in a phrase what is hot there.
+func (c *Cluster) hotWorkloads(ctx context.Context, namespaces []string) (map[plan.ID]string, error) {
+	var pods *corev1.PodList
+	err := persist(ctx, readPatience, func(ctx context.Context) (err error) {
+		pods, err = c.core.Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: labels.Set{Hot: "true"}.String()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	byOwner := map[plan.ID][]*corev1.Pod{}
+	for i := range pods.Items {
+		if p := &pods.Items[i]; p.DeletionTimestamp == nil && slices.Contains(namespaces, p.Namespace) {
+			byOwner[ownerOf(p)] = append(byOwner[ownerOf(p)], p)
+		}
+	}
+	found := map[plan.ID]string{}
+	for id, pods := range byOwner {
+		found[id] = sayHot(pods)
+	}
+	return found, nil
+}
+
+// sayHot says what is hot in a workload's pods: "2 pods hot: 3 files synced".
+func sayHot(pods []*corev1.Pod) string {
+	said := map[string]bool{}
+	for _, p := range pods {
+		for _, m := range hotMarks(p) {
+			m.Image = plan.ShortRef(m.Image)
+			said[m.String()] = true
+		}
+	}
+	text := plan.Count(len(pods), "pod") + " hot"
+	if len(said) > 0 {
+		text += ": " + strings.Join(slices.Sorted(maps.Keys(said)), ", ")
+	}
+	return text
+}
