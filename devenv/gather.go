@@ -337,6 +337,7 @@ func (p *Project) observe(ctx context.Context, g *gathered, partial bool) error 
 				return err
 			}
 			g.observed.Live, g.observed.Hooks, g.observed.Sources = seen.Live, seen.Hooks, seen.Sources
+			g.observed.Hot = seen.Hot
 			if partial {
 				return nil
 			}

@@ -44,7 +44,7 @@ func (p *Project) toward(ctx context.Context, g *gathered, what string, objects 
 	})
 	group.Go(func() error {
 		seen, err := g.cluster.Observe(ctx, d.Sources)
-		o.Live, o.Sources = seen.Live, seen.Sources
+		o.Live, o.Sources, o.Hot = seen.Live, seen.Sources, seen.Hot
 		return err
 	})
 	if err := group.Wait(); err != nil {

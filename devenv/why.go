@@ -118,7 +118,7 @@ func ownSteps(w event.Why) []plan.Step {
 			return true
 		}
 		if w.Service != nil {
-			return (s.Image == nil || s.Image.Service != w.Service.Name) && s.Action != plan.Apply && s.Action != plan.Run
+			return (s.Image == nil || s.Image.Service != w.Service.Name) && s.Action != plan.Apply && s.Action != plan.Restart && s.Action != plan.Run
 		}
 		return s.Subject != w.Subject && s.Subject != "hook "+w.Subject
 	})

@@ -17,6 +17,7 @@ func TestDeployer(t *testing.T) {
 			Get:     func(_ context.Context, id plan.ID) ([]byte, error) { return fake.Get(id), nil },
 			Make:    func(_ context.Context, o plan.Object) error { fake.Make(o); return nil },
 			Unmake:  func(_ context.Context, id plan.ID) error { fake.Unmake(id); return nil },
+			Pods:    func(_ context.Context, id plan.ID) ([]string, error) { return fake.Pods(id), nil },
 			Applied: func(context.Context) (map[plan.ID]plan.AppliedRef, error) { return fake.Applied(), nil },
 			Succeeded: func(_ context.Context, h plan.Hook) (string, error) {
 				return fake.Succeeded()[h.ID], nil

@@ -36,8 +36,9 @@ type Deployer struct {
 
 type fakeObject struct {
 	plan.Object
-	uid   string
-	owner string // "" for somebody else
+	uid      string
+	owner    string // "" for somebody else
+	restarts int
 }
 
 var _ engine.Deployer = (*Deployer)(nil)
@@ -61,6 +62,16 @@ func (d *Deployer) Unmake(id plan.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.objects, id)
+}
+
+// Pods are the UIDs of a workload's pods: one for an object that exists, another one after each restart.
+func (d *Deployer) Pods(workload plan.ID) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if o, ok := d.objects[workload]; ok {
+		return []string{fmt.Sprintf("%s-pod-%d", o.uid, o.restarts)}
+	}
+	return nil
 }
 
 // Applied is what plan.Observed has under that name.
@@ -215,6 +226,22 @@ func play(manifest []byte) (output string, code int) {
 		}
 	}
 	return output, code
+}
+
+// Restart implements engine.Deployer.
+func (d *Deployer) Restart(ctx context.Context, _ string, o plan.Object, _ engine.Report) error {
+	if err := d.fails(ctx, plan.Restart, o.ID); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	live, ok := d.objects[o.ID]
+	if !ok {
+		return &fault.Error{Kind: fault.Deploy, What: o.ID.String() + " cannot be restarted", Err: errors.New("it does not exist"), Next: "Apply it."}
+	}
+	live.restarts++
+	d.objects[o.ID] = live
+	return nil
 }
 
 // Run implements engine.Deployer.

@@ -40,6 +40,9 @@ type Deployer interface {
 	Apply(ctx context.Context, source string, o plan.Object) (detail string, err error)
 	// Await waits until o, at the generation that was applied, is ready, and fails early on what waiting cannot heal.
 	Await(ctx context.Context, source string, o plan.Object, r Report) error
+	// Restart has the pods of o, a workload that was applied, made anew from its template, as a rollout replaces them, whatever they run; Await waits for
+	// them. What is declared does not change by it: the next plan finds nothing to do.
+	Restart(ctx context.Context, source string, o plan.Object, r Report) error
 	// Run runs a hook to its end under Helm's rules and records its hash when it succeeded.
 	Run(ctx context.Context, source string, h plan.Hook, r Report) error
 	// Delete removes the object if it is devenv's in this environment, and waits until it is gone. It leaves persistent data where it is, and a

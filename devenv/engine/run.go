@@ -160,7 +160,7 @@ func (e *Engine) limit(a plan.Action) (group, bound int) {
 		return 1, e.Limits.Builds
 	case plan.Load:
 		return 2, e.Limits.Loads
-	case plan.Apply, plan.Delete:
+	case plan.Apply, plan.Restart, plan.Delete:
 		return 3, e.Limits.Calls
 	}
 	return 0, 0
@@ -200,6 +200,8 @@ func (e *Engine) perform(ctx context.Context, s plan.Step) (o outcome) {
 		o.detail, o.err = e.Delivery.Deliver(ctx, *s.Image, s.Nodes, report)
 	case plan.Apply:
 		o.detail, o.err = e.Deployer.Apply(ctx, s.Source, *s.Object)
+	case plan.Restart:
+		o.err = e.Deployer.Restart(ctx, s.Source, *s.Object, report)
 	case plan.Await:
 		o.err = e.Deployer.Await(ctx, s.Source, *s.Object, report)
 	case plan.Run:

@@ -70,6 +70,9 @@ func (w *world) Apply(ctx context.Context, _ string, o plan.Object) (string, err
 func (w *world) Await(ctx context.Context, _ string, o plan.Object, _ engine.Report) error {
 	return w.do(ctx, plan.Await, "await "+o.ID.Name)
 }
+func (w *world) Restart(ctx context.Context, _ string, o plan.Object, _ engine.Report) error {
+	return w.do(ctx, plan.Restart, "restart "+o.ID.Name)
+}
 func (w *world) Run(ctx context.Context, _ string, h plan.Hook, _ engine.Report) error {
 	return w.do(ctx, plan.Run, "run "+h.ID.Name)
 }

@@ -87,14 +87,15 @@ type LogLine struct {
 
 // done names a finished step by what came of it.
 var done = map[plan.Action]string{
-	plan.Create: "cluster.created",
-	plan.Start:  "cluster.started",
-	plan.Build:  "image.built",
-	plan.Load:   "image.loaded",
-	plan.Apply:  "object.applied",
-	plan.Run:    "hook.completed",
-	plan.Await:  "object.ready",
-	plan.Delete: "object.deleted",
+	plan.Create:  "cluster.created",
+	plan.Start:   "cluster.started",
+	plan.Build:   "image.built",
+	plan.Load:    "image.loaded",
+	plan.Apply:   "object.applied",
+	plan.Run:     "hook.completed",
+	plan.Restart: "object.restarted",
+	plan.Await:   "object.ready",
+	plan.Delete:  "object.deleted",
 }
 
 // Type implements Event.

@@ -202,6 +202,19 @@ func TestDeployerContract(t *testing.T) {
 			},
 			Make:   func(ctx context.Context, o plan.Object) error { return sendAs(ctx, c, "kubectl-create", o) },
 			Unmake: func(ctx context.Context, id plan.ID) error { return deleteAs(ctx, c, id) },
+			Pods: func(ctx context.Context, workload plan.ID) ([]string, error) {
+				pods, err := c.core.Pods(ns).List(ctx, metav1.ListOptions{})
+				if err != nil {
+					return nil, err
+				}
+				var uids []string
+				for i := range pods.Items {
+					if p := &pods.Items[i]; ownerOf(p) == workload && p.DeletionTimestamp == nil {
+						uids = append(uids, string(p.UID))
+					}
+				}
+				return uids, nil
+			},
 			Applied: func(ctx context.Context) (map[plan.ID]plan.AppliedRef, error) {
 				o, err := c.Observe(ctx, nil)
 				return o.Applied, err

@@ -87,23 +87,32 @@ func hotMarks(p *corev1.Pod) map[string]hot.Mark {
 
 // hotWorkloads finds the workloads that have hot pods, and says in a phrase what is hot there.
 func (c *Cluster) hotWorkloads(ctx context.Context, namespaces []string) (map[plan.ID]string, error) {
-	var pods *corev1.PodList
+	pods, err := c.hotPods(ctx, namespaces)
+	found := map[plan.ID]string{}
+	for id, pods := range pods {
+		found[id] = sayHot(pods)
+	}
+	return found, err
+}
+
+// hotPods lists the hot pods in some namespaces by the workload that they belong to. Pods on their way out, and such that ended, are not among
+// them.
+func (c *Cluster) hotPods(ctx context.Context, namespaces []string) (map[plan.ID][]*corev1.Pod, error) {
+	var all *corev1.PodList
 	err := persist(ctx, readPatience, func(ctx context.Context) (err error) {
-		pods, err = c.core.Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: labels.Set{Hot: "true"}.String()})
+		all, err = c.core.Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: labels.Set{Hot: "true"}.String()})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	byOwner := map[plan.ID][]*corev1.Pod{}
-	for i := range pods.Items {
-		if p := &pods.Items[i]; p.DeletionTimestamp == nil && slices.Contains(namespaces, p.Namespace) {
-			byOwner[ownerOf(p)] = append(byOwner[ownerOf(p)], p)
+	found := map[plan.ID][]*corev1.Pod{}
+	for i := range all.Items {
+		p := &all.Items[i]
+		ended := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+		if p.DeletionTimestamp == nil && !ended && slices.Contains(namespaces, p.Namespace) {
+			found[ownerOf(p)] = append(found[ownerOf(p)], p)
 		}
-	}
-	found := map[plan.ID]string{}
-	for id, pods := range byOwner {
-		found[id] = sayHot(pods)
 	}
 	return found, nil
 }

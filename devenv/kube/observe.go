@@ -20,6 +20,7 @@ type Observation struct {
 	Hooks   map[plan.ID]string
 	Sources map[string]bool
 	Applied map[plan.ID]plan.AppliedRef
+	Hot     map[plan.ID]string
 }
 
 // Observe reads what the cluster says of every object and hook of the sources. It writes nothing. Sources that declare what belongs to
@@ -54,9 +55,22 @@ func (c *Cluster) Observe(ctx context.Context, sources []plan.Source) (Observati
 	if err != nil {
 		return Observation{}, unanswered(err, "the kinds that the cluster serves could not be read")
 	}
-	found, err := c.fetch(ctx, declared)
-	if err != nil {
-		return Observation{}, unanswered(err, "the cluster's objects could not be read")
+	var found map[plan.ID]*unstructured.Unstructured
+	reading, rctx := errgroup.WithContext(ctx)
+	reading.Go(func() (err error) {
+		if found, err = c.fetch(rctx, declared); err != nil {
+			return unanswered(err, "the cluster's objects could not be read")
+		}
+		return nil
+	})
+	reading.Go(func() (err error) {
+		if o.Hot, err = c.hotWorkloads(rctx, v.namespaces()); err != nil {
+			return unanswered(err, "the pods could not be read")
+		}
+		return nil
+	})
+	if err := reading.Wait(); err != nil {
+		return Observation{}, err
 	}
 	var all []*unstructured.Unstructured
 	for _, u := range found {

@@ -160,7 +160,7 @@ func (s *server) put(path string, o map[string]any) {
 	s.objects[path] = o
 }
 
-// list answers for ConfigMaps, Secrets and claims; nil for others.
+// list answers for ConfigMaps, Secrets, claims and pods; nil for others.
 func (s *server) list(r *http.Request) map[string]any {
 	kind, version := "", "v1"
 	switch {
@@ -170,6 +170,8 @@ func (s *server) list(r *http.Request) map[string]any {
 		kind = "SecretList"
 	case strings.HasSuffix(r.URL.Path, "/persistentvolumeclaims"):
 		kind = "PersistentVolumeClaimList"
+	case strings.HasSuffix(r.URL.Path, "/pods"):
+		kind = "PodList"
 	default:
 		return nil
 	}

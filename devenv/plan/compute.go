@@ -131,6 +131,13 @@ func (b *builder) source(s Source) {
 			live.Ready, live.Message = false, "was applied"
 		}
 		ready = declared
+		if hot := b.observed.Hot[o.ID]; hot != "" && live.Exists && slices.Equal(live.Images, o.Images) {
+			// With other images its pods are made anew in any case.
+			step.Action, step.Cause = Restart, hot
+			ready = b.add(step, needs, b.loaded(o.Images))
+			needs = []int{ready}
+			live.Ready, live.Message = false, "was restarted"
+		}
 		if o.Waits && !live.Ready {
 			step.Action, step.Cause = Await, live.Message
 			ready = b.add(step, needs)

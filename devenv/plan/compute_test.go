@@ -97,6 +97,67 @@ func TestCompute(t *testing.T) {
 			want:   ``,
 		},
 		{
+			name: "hot pods are replaced",
+			change: func(_ *plan.Desired, o *plan.Observed) {
+				o.Hot = map[plan.ID]string{id("Deployment", "grades"): "2 pods hot: 3 files synced"}
+			},
+			want: `
+[] -> #1 Deployment/academy/grades, Restart, 2 pods hot: 3 files synced
+[1] -> #2 Deployment/academy/grades, Await, was restarted
+`,
+		},
+		{
+			name: "hot pods whose image is gone from a node are replaced once it is back",
+			change: func(_ *plan.Desired, o *plan.Observed) {
+				o.Hot = map[plan.ID]string{id("Deployment", "grades"): "1 pod hot"}
+				o.Cluster.Nodes[1].Images = nil
+			},
+			want: `
+[] -> #1 node academy-worker, Load grades:devenv-3f2a9c, not on the node
+[] -> #2 node academy-worker, Load redis:7, not on the node
+[1] -> #3 Deployment/academy/grades, Restart, 1 pod hot
+[3] -> #4 Deployment/academy/grades, Await, was restarted
+`,
+		},
+		{
+			name: "a rollout of another image replaces hot pods by itself",
+			change: func(_ *plan.Desired, o *plan.Observed) {
+				o.Hot = map[plan.ID]string{id("Deployment", "grades"): "2 pods hot: 3 files synced"}
+				live := o.Live[id("Deployment", "grades")]
+				live.Hash, live.Images = "d0", []string{"registry.example.com/academy/grades:devenv-000000"}
+				o.Live[id("Deployment", "grades")] = live
+			},
+			want: `
+[] -> #1 Deployment/academy/grades, Apply, image changed
+[1] -> #2 Deployment/academy/grades, Await, was applied
+`,
+		},
+		{
+			name: "a change that may leave the template alone does not replace hot pods",
+			change: func(_ *plan.Desired, o *plan.Observed) {
+				o.Hot = map[plan.ID]string{id("Deployment", "grades"): "2 pods hot: 3 files synced"}
+				live := o.Live[id("Deployment", "grades")]
+				live.Hash = "d0"
+				o.Live[id("Deployment", "grades")] = live
+			},
+			want: `
+[] -> #1 Deployment/academy/grades, Apply, declaration changed
+[1] -> #2 Deployment/academy/grades, Restart, 2 pods hot: 3 files synced
+[2] -> #3 Deployment/academy/grades, Await, was restarted
+`,
+		},
+		{
+			name: "what is hot and no longer there is made anew",
+			change: func(_ *plan.Desired, o *plan.Observed) {
+				o.Hot = map[plan.ID]string{id("Deployment", "grades"): "2 pods hot: 3 files synced"}
+				o.Live[id("Deployment", "grades")] = plan.Live{}
+			},
+			want: `
+[] -> #1 Deployment/academy/grades, Apply, does not exist
+[1] -> #2 Deployment/academy/grades, Await, was applied
+`,
+		},
+		{
 			name: "fresh machine",
 			change: func(_ *plan.Desired, o *plan.Observed) {
 				*o = plan.Observed{Cluster: plan.ClusterState{Status: plan.Absent}, Engine: map[string]bool{"docker.io/library/redis:7": true}}

@@ -32,8 +32,10 @@ func (i Image) Short() string { return ShortRef(i.Ref) }
 // ShortRef is an image reference as people read it: without registry and path, a devenv digest cut to six characters.
 func ShortRef(ref string) string {
 	ref = ref[strings.LastIndexByte(ref, '/')+1:]
-	if i := strings.Index(ref, ":devenv-"); i >= 0 && len(ref) > i+len(":devenv-")+6 {
-		ref = ref[:i+len(":devenv-")+6]
+	for _, sign := range []string{":devenv-hot-", ":devenv-"} {
+		if i := strings.Index(ref, sign); i >= 0 {
+			return ref[:min(len(ref), i+len(sign)+6)]
+		}
 	}
 	return ref
 }

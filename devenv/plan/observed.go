@@ -7,6 +7,9 @@ type Observed struct {
 	Live    map[ID]Live     // what the cluster says of every object in Desired; nil where there is no cluster
 	Hooks   map[ID]string   // hash of every hook of Desired whose last run succeeded
 	Sources map[string]bool // deploy sources that were deployed to their end before: the next deployment is an upgrade
+	// Hot says of workloads with pods that run something else than their template declares what that is, as a phrase: "2 pods hot: 3 files
+	// synced". Workloads that are to stay hot are not in it.
+	Hot map[ID]string
 	// Applied is what exists of devenv's own in this environment, as far as it may have to go: every object that is no longer declared. It may
 	// hold declared ones too. Empty where a plan is to remove nothing.
 	Applied map[ID]AppliedRef

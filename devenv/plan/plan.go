@@ -21,18 +21,19 @@ type Action string
 
 // The actions, in the order in which a fresh environment meets them.
 const (
-	Create Action = "Create" // create the cluster
-	Start  Action = "Start"  // start a cluster that is stopped
-	Build  Action = "Build"  // build a service's image in the engine
-	Load   Action = "Load"   // bring an image from the engine onto nodes
-	Apply  Action = "Apply"  // send an object to the API server
-	Run    Action = "Run"    // run a hook to its end
-	Await  Action = "Await"  // wait until an object is ready
-	Delete Action = "Delete" // remove an object that devenv applied
+	Create  Action = "Create"  // create the cluster
+	Start   Action = "Start"   // start a cluster that is stopped
+	Build   Action = "Build"   // build a service's image in the engine
+	Load    Action = "Load"    // bring an image from the engine onto nodes
+	Apply   Action = "Apply"   // send an object to the API server
+	Run     Action = "Run"     // run a hook to its end
+	Restart Action = "Restart" // have a workload's pods made anew as it declares them
+	Await   Action = "Await"   // wait until an object is ready
+	Delete  Action = "Delete"  // remove an object that devenv applied
 )
 
 // Step is one thing to do. Which of the pointer fields is set follows from the action: Cluster for Create and Start, Image for
-// Build and Load, Hook for Run, Object for Apply and Await, and ID for Delete.
+// Build and Load, Hook for Run, Object for Apply, Restart and Await, and ID for Delete.
 type Step struct {
 	Number  int    // 1-based; steps are numbered in the order of the plan
 	Needs   []int  // numbers of the steps that must have succeeded, ascending
@@ -44,7 +45,7 @@ type Step struct {
 	Cluster *Cluster // for Create, Start
 	Image   *Image   // for Build, Load
 	Nodes   []string // for Load: the nodes that lack the image
-	Object  *Object  // for Apply, Await
+	Object  *Object  // for Apply, Restart, Await
 	Hook    *Hook    // for Run
 	ID      *ID      // for Delete
 	Data    bool     // for Delete: data may go, and what others put into a namespace or made of a definition
@@ -81,14 +82,15 @@ func (s Step) String() string {
 
 // verb holds what an action is called while it runs, and when it is done.
 var verb = map[Action][2]string{
-	Create: {"creating", "created"},
-	Start:  {"starting", "started"},
-	Build:  {"building", "built"},
-	Load:   {"loading", "loaded"},
-	Apply:  {"applying", "applied"},
-	Run:    {"running", "completed"},
-	Await:  {"waiting for", "ready"},
-	Delete: {"deleting", "deleted"},
+	Create:  {"creating", "created"},
+	Start:   {"starting", "started"},
+	Build:   {"building", "built"},
+	Load:    {"loading", "loaded"},
+	Apply:   {"applying", "applied"},
+	Run:     {"running", "completed"},
+	Restart: {"restarting", "restarted"},
+	Await:   {"waiting for", "ready"},
+	Delete:  {"deleting", "deleted"},
 }
 
 // Doing is the step while it runs, as a user reads it: "building image grades:devenv-3f2a9c".
