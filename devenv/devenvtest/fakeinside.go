@@ -150,3 +150,23 @@ func (i *Inside) Signal(ctx context.Context, c hot.Container, signal string) err
 	i.heard[c] = append(i.heard[c], name)
 	return ctx.Err()
 }
+
+// Kinds implements hot.Inside.
+func (i *Inside) Kinds(ctx context.Context, c hot.Container, paths []string) ([]digest.Kind, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	held := i.files[c]
+	if held == nil {
+		return nil, fmt.Errorf("looking: %w", hot.ErrGone)
+	}
+	kinds := make([]digest.Kind, len(paths))
+	for n, to := range paths {
+		kinds[n] = held[to].Kind
+		for up := path.Dir(to); up != "/"; up = path.Dir(up) {
+			if held[up].Kind == digest.Link {
+				kinds[n] = digest.Link
+			}
+		}
+	}
+	return kinds, ctx.Err()
+}

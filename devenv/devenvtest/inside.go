@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,6 +134,18 @@ func InsideSuite(t *testing.T, fresh func(t *testing.T) InsideSubject) {
 		}
 		s.write(t, s.file(t, "/srv/a", "3", 0o644))
 		s.require(t, s.file(t, "/srv/a", "3", 0o644))
+	})
+
+	t.Run("what is where is said without following links", func(t *testing.T) {
+		s := fresh(t)
+		s.write(t, s.file(t, "/srv/d/a", "1", 0o644), hot.File{To: "/srv/l", Kind: digest.Link, Link: "d"})
+		got, err := s.Kinds(t.Context(), s.Container, []string{"/srv/d", "/srv/d/a", "/srv/l", "/srv/l/a", "/srv/none", "/srv/d/a/b"})
+		if want := []digest.Kind{digest.Dir, digest.File, digest.Link, digest.Link, 0, 0}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+		if got, err := s.Kinds(t.Context(), s.Container, nil); err != nil || len(got) > 0 {
+			t.Errorf("of nothing: %q, %v", got, err)
+		}
 	})
 
 	t.Run("a signal reaches the first process", func(t *testing.T) {

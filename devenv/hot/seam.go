@@ -38,6 +38,9 @@ type Inside interface {
 	Write(ctx context.Context, c Container, files []File) error
 	// Signal sends the container's first process a signal: HUP, or SIGHUP.
 	Signal(ctx context.Context, c Container, signal string) error
+	// Kinds says what is at each of the paths (absolute, clean) in the container's root; 0 if nothing. No link is followed: where the path or a directory on the way
+	// to it is one, it is digest.Link. Errors as Write's.
+	Kinds(ctx context.Context, c Container, paths []string) ([]digest.Kind, error)
 }
 
 // Layer is a layer on this machine.

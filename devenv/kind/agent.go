@@ -18,7 +18,8 @@ var scriptInside string
 //
 // Both sides send records: one byte of type, four bytes of length, the highest first, and data, whose parts are separated by zero bytes.
 // A request is W with a container's ID, then for every file F (path, mode) with its content as any number of C and an E, D (path, mode), L (path, mode, where it
-// leads) or R (path), and a dot; or S with a container's ID and a signal. The answer is K or E: kind of error, path, number, text. The very first
+// leads) or R (path), and a dot; S with a container's ID and a signal; or Q with a container's ID and
+// paths. The answer is K, to Q with a letter for each path, or E: kind of error, path, number, text. The very first
 // record is the agent's: H, or N with what the node lacks.
 type agent struct {
 	start func() (stream, error)
@@ -37,40 +38,39 @@ type brokenError struct{ err error }
 func (e *brokenError) Error() string { return "the connection into the node broke: " + e.err.Error() }
 func (e *brokenError) Unwrap() error { return e.err }
 
-// ask makes a request by send and waits for the answer. A request that finds its connection broken is made once more, so it has to be one that may be. Where
+// ask makes a request by send and waits for the answer, which it returns. A request that finds its connection broken is made once more, so it has to be one that may be. Where
 // one does not come to its end the connection goes: nobody could say where in it the agent is.
-func (a *agent) ask(ctx context.Context, send func(t *talk) error) error {
+func (a *agent) ask(ctx context.Context, send func(t *talk) error) (string, error) {
 	select {
 	case a.turn <- struct{}{}:
 		defer func() { <-a.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	used := a.now != nil
-	err := a.once(ctx, send)
+	said, err := a.once(ctx, send)
 	if broken := (*brokenError)(nil); used && errors.As(err, &broken) && ctx.Err() == nil {
-		err = a.once(ctx, send)
+		said, err = a.once(ctx, send)
 	}
-	return err
+	return said, err
 }
 
-func (a *agent) once(ctx context.Context, send func(t *talk) error) error {
+func (a *agent) once(ctx context.Context, send func(t *talk) error) (said string, outcome error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return "", err
 	}
 	if a.now == nil {
 		t, err := begin(a.start)
 		if err != nil {
-			return err
+			return "", err
 		}
 		a.now = t
 		if err := t.guarded(ctx, a.wait.node, t.hello); err != nil {
 			a.hangUp()
-			return err
+			return "", err
 		}
 	}
 	t := a.now
-	var outcome error
 	err := t.guarded(ctx, a.wait.load.stall, func() error {
 		unsent := send(t)
 		if broken := (*brokenError)(nil); errors.As(unsent, &broken) {
@@ -80,16 +80,17 @@ func (a *agent) once(ctx context.Context, send func(t *talk) error) error {
 			return &brokenError{err}
 		}
 		kind, data, err := t.record()
-		if outcome = answer(kind, data); unsent != nil {
+		said, outcome = data, answer(kind, data)
+		if unsent != nil {
 			outcome = unsent
 		}
 		return err
 	})
 	if err != nil {
 		a.hangUp()
-		return err
+		return "", err
 	}
-	return outcome
+	return said, outcome
 }
 
 func (a *agent) hangUp() {

@@ -81,13 +81,14 @@ func (i *Inside) Write(ctx context.Context, c hot.Container, files []hot.File) e
 	if err != nil {
 		return err
 	}
-	return i.fault(ctx, what, c.Node, a.ask(ctx, func(t *talk) error {
+	_, err = a.ask(ctx, func(t *talk) error {
 		err := sendFiles(ctx, t, c.ID, files)
 		if err := t.send('.'); err != nil {
 			return err
 		}
 		return err
-	}))
+	})
+	return i.fault(ctx, what, c.Node, err)
 }
 
 // Signal implements hot.Inside.
@@ -98,7 +99,36 @@ func (i *Inside) Signal(ctx context.Context, c hot.Container, signal string) err
 		return err
 	}
 	what := fmt.Sprintf("sending %s to a container on %s", name, c.Node)
-	return i.fault(ctx, what, c.Node, a.ask(ctx, func(t *talk) error { return t.send('S', c.ID, name) }))
+	_, err = a.ask(ctx, func(t *talk) error { return t.send('S', c.ID, name) })
+	return i.fault(ctx, what, c.Node, err)
+}
+
+// Kinds implements hot.Inside.
+func (i *Inside) Kinds(ctx context.Context, c hot.Container, paths []string) ([]digest.Kind, error) {
+	what := "looking at files of a container on " + c.Node
+	for _, p := range paths {
+		if err := possible(hot.File{To: p, Gone: true}); err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	a, err := i.agent(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	letters, err := a.ask(ctx, func(t *talk) error { return t.send('Q', append([]string{c.ID}, paths...)...) })
+	if err != nil {
+		return nil, i.fault(ctx, what, c.Node, err)
+	}
+	if len(letters) != len(paths) {
+		return nil, fmt.Errorf("%s: %d answers to %d questions", what, len(letters), len(paths))
+	}
+	kinds := make([]digest.Kind, len(paths))
+	for n := range kinds {
+		if letters[n] != '-' {
+			kinds[n] = digest.Kind(letters[n]) // the letters are digest's
+		}
+	}
+	return kinds, nil
 }
 
 // possible says what is wrong with a file that nobody could write.

@@ -13,7 +13,7 @@ use POSIX ();
 
 use constant { OPENAT2 => 437, PIDFD_OPEN => 434, PIDFD_SEND_SIGNAL => 424 };    # the same on all machines
 use constant { O_PATH => 0x200000, AT_FDCWD => -100 };
-use constant { NO_XDEV => 1, NO_MAGICLINKS => 2, IN_ROOT => 16 };
+use constant { NO_XDEV => 1, NO_MAGICLINKS => 2, NO_SYMLINKS => 4, IN_ROOT => 16 };
 use constant { CHUNK => 1 << 18, TEMPORARY => '.devenv-hot' };
 
 our $tasks //= '/run/containerd/io.containerd.runtime.v2.task/k8s.io';
@@ -241,6 +241,32 @@ sub fill {
     }
 }
 
+# What is at each of the paths, one letter each; a link on the way counts as one at the end.
+sub kinds {
+    my ($id, @paths) = split /\0/, $_[0];
+    my $c = enter($id);
+    my $done = eval { $_[1] = join '', map { kind($c, $_) } @paths; 1 };
+    my $error = $@;
+    leave($c);
+    die $error if !$done;
+}
+
+sub kind {
+    my ($c, $path) = @_;
+    my $fd = openat($c->{root}, $path, O_PATH | O_NOFOLLOW, IN_ROOT | NO_SYMLINKS);
+    if (!defined $fd) {
+        return 'l' if $!{ELOOP};
+        return '-' if $!{ENOENT} || $!{ENOTDIR};
+        fail($path);
+    }
+    my @is = stat below($fd);
+    my $error = $! + 0;
+    POSIX::close($fd);
+    $! = $error;
+    @is or fail($path);
+    return S_ISREG($is[2]) ? 'f' : S_ISDIR($is[2]) ? 'd' : S_ISLNK($is[2]) ? 'l' : S_ISFIFO($is[2]) ? 'p' : 'v';
+}
+
 sub sweep { unlink $temporary if defined $temporary; undef $temporary }
 
 # A request of files: everything up to its end is read, also after a failure.
@@ -322,13 +348,15 @@ $SIG{$_} = sub { sweep(); exit 1 } for qw(HUP INT TERM);
 give('H', '');
 while (1) {
     my ($type, $data) = take();
+    my $answer = '';
     my $done = eval {
         if    ($type eq 'W') { write_files($data) }
         elsif ($type eq 'S') { send_signal($data) }
+        elsif ($type eq 'Q') { kinds($data, $answer) }
         else                 { die ['node', '', 0, "what is $type"] }
         1;
     };
-    if ($done) { give('K', ''); next }
+    if ($done) { give('K', $answer); next }
     my @error = ref $@ ? @{$@} : ('node', '', 0, "$@");
     give('E', join "\0", @error);
 }
