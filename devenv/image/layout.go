@@ -75,6 +75,15 @@ const (
 	ociName        = "org.opencontainers.image.ref.name"
 )
 
+// Manifest is the image's manifest, under OCI's media types.
+func (i *Image) Manifest() ([]byte, error) {
+	manifest, _, err := i.manifests("")
+	return manifest, err
+}
+
+// MediaType is how a manifest calls the layer.
+func (l Layer) MediaType() string { return l.Format.mediaType() }
+
 // manifests are the image's manifest and an index that names it.
 func (i *Image) manifests(name string) (manifest, index []byte, err error) {
 	c, err := parseConfig(i.Config)

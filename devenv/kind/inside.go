@@ -25,23 +25,29 @@ type Inside struct {
 	mu     sync.Mutex
 	closed bool
 	agents map[string]*agent // by the ID of the node's container
+	stores map[string]*place
 }
 
 var _ hot.Inside = (*Inside)(nil)
 
 // Enter prepares connections into the cluster's nodes. The caller closes them.
-func (k *Clusters) Enter() *Inside { return &Inside{clusters: k, agents: map[string]*agent{}} }
+func (k *Clusters) Enter() *Inside {
+	return &Inside{clusters: k, agents: map[string]*agent{}, stores: map[string]*place{}}
+}
 
 // Close ends the connections. It waits for what is being done over them.
 func (i *Inside) Close() error {
 	i.mu.Lock()
 	i.closed = true
-	agents := i.agents
-	i.agents = nil
-	i.mu.Unlock()
-	for _, a := range agents {
-		a.close()
+	i.mu.Unlock() // nothing is added any more
+	var all sync.WaitGroup
+	for _, a := range i.agents {
+		all.Go(a.close)
 	}
+	for _, p := range i.stores {
+		all.Go(p.close)
+	}
+	all.Wait()
 	return nil
 }
 

@@ -64,7 +64,7 @@ func newHere(t *testing.T) (*here, *Inside, *exec.Cmd) {
 		_ = first.Process.Kill() // it may have ended
 		_ = first.Wait()
 	})
-	eventually(t, "the process listens", func() bool { return strings.Contains(content(heard), "ready") })
+	eventually(t, "the process listens", func() bool { return strings.Contains(textOf(heard), "ready") })
 	if err := os.WriteFile(filepath.Join(h.tasks, hereID, "init.pid"), []byte(strconv.Itoa(first.Process.Pid)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func newHere(t *testing.T) (*here, *Inside, *exec.Cmd) {
 	return h, in, first
 }
 
-func content(path string) string {
+func textOf(path string) string {
 	data, _ := os.ReadFile(path) // no file: nothing in it
 	return string(data)
 }
@@ -96,7 +96,7 @@ func TestInsideContract(t *testing.T) {
 			Inside: in, Container: hereContainer,
 			Look: func(t *testing.T, path string) hot.File { return lookAt(t, h.root+path, path) },
 			Heard: func(t *testing.T, signal string) {
-				eventually(t, "it heard "+signal, func() bool { return strings.Contains(content(filepath.Join(h.tasks, "heard")), signal) })
+				eventually(t, "it heard "+signal, func() bool { return strings.Contains(textOf(filepath.Join(h.tasks, "heard")), signal) })
 			},
 			Stop: func(*testing.T) {
 				_ = first.Process.Kill()
@@ -122,7 +122,7 @@ func lookAt(t *testing.T, at, to string) hot.File {
 		f.Link, err = os.Readlink(at)
 	default:
 		f.Kind = digest.File
-		f.From = content(at)
+		f.From = textOf(at)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestInsideStaysInside(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(h.root+outside, 0o700), in.Write(t.Context(), hereContainer, []hot.File{{To: "/srv/absolute/keep", From: src, Kind: digest.File, Mode: 0o644}})); err != nil {
 		t.Fatal(err)
 	}
-	if content(h.root+outside+"/keep") != "new" {
+	if textOf(h.root+outside+"/keep") != "new" {
 		t.Error("a link that is absolute does not lead to the same place within the root")
 	}
 	for _, f := range []hot.File{
@@ -201,8 +201,8 @@ func TestInsideStaysInside(t *testing.T) {
 		found = append(found, strings.TrimPrefix(path, outside))
 		return err
 	})
-	if got := strings.Join(found, " "); err != nil || got != " /dir /dir/sub /keep" || content(outside+"/keep") != "keep" {
-		t.Errorf("outside there is now %q, keep holds %q, %v", got, content(outside+"/keep"), err)
+	if got := strings.Join(found, " "); err != nil || got != " /dir /dir/sub /keep" || textOf(outside+"/keep") != "keep" {
+		t.Errorf("outside there is now %q, keep holds %q, %v", got, textOf(outside+"/keep"), err)
 	}
 	if info, err := os.Stat(outside + "/dir"); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("%v, %v", info, err)

@@ -1,0 +1,104 @@
+package kind
+
+import (
+	"context"
+	"sync"
+)
+
+// place is where the store of a node is, opened when it is needed and again when it broke.
+type place struct {
+	open func() (*store, error)
+	mu   sync.Mutex
+	now  *store // nil: none
+}
+
+// store opens the node's store if need be.
+func (p *place) store() (s *store, fresh bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.now != nil && !p.now.broken(nil) {
+		return p.now, false, nil
+	}
+	if p.now != nil {
+		p.now.close()
+		p.now = nil
+	}
+	s, err = p.open()
+	if err == nil {
+		p.now = s
+	}
+	return s, true, err
+}
+
+// drop closes a store that broke, unless somebody did.
+func (p *place) drop(s *store) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.now == s {
+		p.now.close()
+		p.now = nil
+	}
+}
+
+func (p *place) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.now != nil {
+		p.now.close()
+		p.now = nil
+	}
+}
+
+// with does something with a node's store; twice if the connection turns out to have broken since it was last used.
+func (i *Inside) with(ctx context.Context, node string, do func(s *store) error) error {
+	p, err := i.place(node)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s, fresh, err := p.store()
+		if err != nil {
+			return err
+		}
+		err = do(s)
+		if err == nil || ctx.Err() != nil || !s.broken(err) {
+			return err
+		}
+		p.drop(s)
+		if fresh {
+			return err
+		}
+	}
+}
+
+func (i *Inside) place(node string) (*place, error) {
+	ids, err := i.clusters.nodeIDs([]string{node})
+	if err != nil {
+		return nil, err
+	}
+	id := ids[node]
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return nil, errClosed
+	}
+	p := i.stores[id]
+	if p == nil {
+		p = &place{open: func() (*store, error) {
+			s, err := i.clusters.docker.open("exec", "--interactive", "--privileged", id, "perl", "-e", scriptRelay)
+			if err != nil {
+				return nil, err
+			}
+			opened, err := dial(s, i.clusters.wait.node)
+			if err != nil {
+				_ = s.Close() // it never fails
+			}
+			return opened, err
+		}}
+		i.stores[id] = p
+	}
+	return p, nil
+}
