@@ -41,6 +41,10 @@ func (c client) run(ctx context.Context, stdin io.Reader, args ...string) ([]byt
 	return stdout.Bytes(), &commandError{args: args, output: stderr.String(), err: err}
 }
 
+func (c client) open(args ...string) (stream, error) {
+	return start(append(os.Environ(), c.environ...), "docker", args...)
+}
+
 // signalLead is how much later than its children devenv may learn of a Ctrl-C, which reaches them all at the same time.
 const signalLead = 200 * time.Millisecond
 

@@ -31,7 +31,7 @@ func (h *here) open(args ...string) (stream, error) {
 	if h.refuse != "" {
 		prelude = fmt.Sprintf("BEGIN { print STDERR '%s'; exit 1 }\n", h.refuse)
 	}
-	s, err := start(nil, "perl", "-e", prelude+script)
+	s, err := start(os.Environ(), "perl", "-e", prelude+script)
 	h.opened = append(h.opened, s)
 	return s, err
 }

@@ -35,14 +35,10 @@ type process struct {
 // graceful is how long a command may take to end once its standard input has.
 const graceful = 2 * time.Second
 
-func (c client) open(args ...string) (stream, error) {
-	return start(c.environ, "docker", args...)
-}
-
-// start starts a program.
+// start starts a program with the whole of its environment.
 func start(environ []string, program string, args ...string) (stream, error) {
 	cmd := exec.Command(program, args...) //nolint:noctx // it goes on after the request that needs it first
-	cmd.Env = append(os.Environ(), environ...)
+	cmd.Env = environ
 	said := &ending{}
 	cmd.Stderr = said
 	cmd.WaitDelay = afterExit
