@@ -16,7 +16,7 @@ const module = "github.com/devenv-run/devenv/"
 var arrows = map[string][]string{
 	"cmd/devenv":              {"devenv/cli"},
 	"devenv/cli":              {"devenv", "devenv/event", "devenv/fault", "devenv/view"},
-	"devenv":                  {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/history", "devenv/hot", "devenv/image", "devenv/kind", "devenv/kube", "devenv/lock", "devenv/parity", "devenv/plan", "devenv/render", "devenv/secret", "devenv/view", "templates"},
+	"devenv":                  {"devenv/config", "devenv/digest", "devenv/docker", "devenv/dockerfile", "devenv/engine", "devenv/event", "devenv/fault", "devenv/history", "devenv/hot", "devenv/image", "devenv/kind", "devenv/kube", "devenv/lock", "devenv/loop", "devenv/parity", "devenv/plan", "devenv/render", "devenv/secret", "devenv/view", "devenv/watch", "templates"},
 	"devenv/engine":           {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/view":             {"devenv/event", "devenv/fault", "devenv/plan"},
 	"devenv/config":           {"devenv/fault"},
@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"devenv/parity":           {"devenv/plan"},
 	"devenv/lock":             {"devenv/fault"},
 	"devenv/image":            {},
+	"devenv/loop":             {},
 	"devenv/watch":            {"devenv/digest", "devenv/fault"},
 	"devenv/plan":             {},
 	"devenv/event":            {"devenv/plan"},
@@ -49,7 +50,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import only the standard library beside what arrows allows.
-var pure = []string{"devenv/plan", "devenv/digest", "devenv/event", "devenv/fault", "devenv/history", "devenv/secret"}
+var pure = []string{"devenv/plan", "devenv/digest", "devenv/event", "devenv/fault", "devenv/history", "devenv/loop", "devenv/secret"}
 
 // confined modules are imported by one package only, so that replacing them touches one place.
 var confined = map[string]string{

@@ -64,6 +64,8 @@ type Project struct {
 	log     *slog.Logger
 	secrets *secret.Redactor // takes what it learns while files are read and rendered out of all that is said
 
+	course course // how the plans of `dev` are made and carried out; zero for other commands
+
 	docker func() (*docker.Engine, error) // opens the engine once
 	closed []func() error
 	said   sync.Map // event.Event → true: what is not said twice

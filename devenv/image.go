@@ -34,6 +34,7 @@ type image struct {
 	cause   string // why its inputs are not those that were deployed last; empty if they are, or if nothing was
 	known   bool   // its inputs are those that were deployed last
 	inputs  digest.Summary
+	context digest.Manifest // what inputs were made from
 	build   docker.Build
 	bases   []lock.Use // images that it is built from
 	unset   []string   // environment variables that build secrets come from and that are not set
@@ -43,11 +44,15 @@ type image struct {
 // (and, for base images that the engine lacks, their registry) for digests. All services' errors are joined.
 func (p *Project) images(ctx context.Context, e *docker.Engine) ([]image, error) {
 	cache := digest.OpenCache(p.state.path("files.cache"))
-	bases := &baseDigests{engine: e, offline: p.options.Offline, known: map[string]func() (docker.Pin, error){}}
+	bases := newBaseDigests(e, p.options.Offline)
 	images := make([]image, len(p.config.Services))
 	errs := make([]error, len(p.config.Services))
 	var group errgroup.Group
 	for i, s := range p.config.Services {
+		if known, ok := p.course.images[s.Name]; ok {
+			images[i] = known
+			continue
+		}
 		group.Go(func() error {
 			images[i], errs[i] = p.image(ctx, s, e.Platform(), cache, bases)
 			return nil
@@ -110,7 +115,7 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 		Context: manifest, Dockerfile: text, Args: s.Build.Args, Target: s.Build.Target, Platform: platform,
 		Bases: digests, Secrets: ids, Dir: s.Build.Context, DockerfilePath: path,
 	}.Summary()
-	i := image{service: s, unset: unset, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
+	i := image{service: s, unset: unset, context: manifest, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
 	for _, base := range parsed.Bases {
 		use := baseUse(path, base, platform)
 		use.Pin = lock.Pin(pins[base.Ref])
@@ -157,6 +162,10 @@ type baseDigests struct {
 	offline bool // ask no registry
 	mu      sync.Mutex
 	known   map[string]func() (docker.Pin, error)
+}
+
+func newBaseDigests(e *docker.Engine, offline bool) *baseDigests {
+	return &baseDigests{engine: e, offline: offline, known: map[string]func() (docker.Pin, error){}}
 }
 
 // resolve finds what the base images that the Dockerfile at path names stand for.

@@ -225,7 +225,7 @@ func (p *Project) execute(ctx context.Context, g *gathered, todo plan.Plan) (dep
 		return deployment{}, nil
 	}
 	p.sink.Emit(event.PlanComputed{Plan: todo, Text: todo.String()})
-	result, err := p.performer(g).Run(ctx, todo)
+	result, err := p.performer(ctx, g).Run(ctx, todo)
 	return deployment(result), err
 }
 

@@ -16,7 +16,6 @@ func (p *Project) Up(ctx context.Context, o UpOptions) (Outcome, error) {
 	if err := o.check(); err != nil {
 		return Outcome{}, err
 	}
-	services := o.Services
 	release, err := p.state.lock()
 	if err != nil {
 		return Outcome{}, err
@@ -24,35 +23,47 @@ func (p *Project) Up(ctx context.Context, o UpOptions) (Outcome, error) {
 	defer release()
 	p.notices()
 
-	g, err := p.gatherForPlan(ctx, services)
-	if err != nil {
-		return Outcome{}, stopped(ctx, err)
-	}
-	defer func() { g.close() }()
-	g.desired.Data = o.Data
-	todo := g.plan()
-	var extend func(context.Context) (plan.Plan, engine.Deployer, error)
-	if g.state.Status != plan.Running {
-		todo = todo.Infrastructure()
-		extend = func(ctx context.Context) (plan.Plan, engine.Deployer, error) { return p.extend(ctx, g, services, todo) }
-	}
-	total, err := p.run(ctx, g, todo, extend)
+	total, err := p.converge(ctx, o, nil)
 	if err != nil {
 		return Outcome{Steps: total}, stopped(ctx, err)
-	}
-	kept := g.plan().Kept // of the whole plan, where it was extended
-	p.tellKept(g, kept)
-	p.remember(g.images, services)
-	if len(services) == 0 {
-		if err := p.tidy(ctx, g, kept); err != nil {
-			return Outcome{Steps: total}, stopped(ctx, err)
-		}
 	}
 	summary := p.name + " is ready, " + plan.Count(total, "step")
 	if total == 0 {
 		summary = p.name + " is ready, nothing to do"
 	}
 	return Outcome{Steps: total, Summary: summary}, nil
+}
+
+// converge gathers, plans and carries out, and returns how many steps that took. When the plan has ended, well or not, ended gets what was
+// gathered, which is closed afterwards; it may be nil.
+func (p *Project) converge(ctx context.Context, o UpOptions, ended func(*gathered)) (int, error) {
+	services := o.Services
+	g, err := p.gatherForPlan(ctx, services)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { g.close() }()
+	g.desired.Data = o.Data
+	todo := p.course.shape(g, g.plan())
+	var extend func(context.Context) (plan.Plan, engine.Deployer, error)
+	if g.state.Status != plan.Running {
+		todo = todo.Infrastructure()
+		extend = func(ctx context.Context) (plan.Plan, engine.Deployer, error) { return p.extend(ctx, g, services, todo) }
+	}
+	total, err := p.run(ctx, g, todo, extend)
+	if ended != nil {
+		ended(g)
+	}
+	if err != nil {
+		return total, err
+	}
+	kept := g.plan().Kept // of the whole plan, where it was extended
+	p.tellKept(g, kept)
+	p.remember(g.images, services)
+	if len(services) == 0 {
+		err = p.tidy(ctx, g, kept)
+	}
+	return total, err
 }
 
 // extend plans what to deploy once the cluster runs, which can then say what it holds and which APIs it has, as charts may ask. Images go
@@ -71,7 +82,7 @@ func (p *Project) extend(ctx context.Context, g *gathered, services []string, be
 	todo := begun.Extend(g.plan())
 	added := plan.Plan{Steps: todo.Steps[len(begun.Steps):]}
 	p.sink.Emit(event.PlanComputed{Plan: added, Text: added.String()})
-	return todo, g.cluster, nil
+	return todo, p.course.deployer(ctx, g, g.cluster), nil
 }
 
 // notices says which keys of devenv.yaml have no effect yet.
@@ -98,7 +109,7 @@ func (p *Project) run(
 	if len(todo.Steps) == 0 {
 		return p.settle(ctx, g, deployment{Plan: todo}, nil)
 	}
-	e := p.performer(g)
+	e := p.performer(ctx, g)
 	e.Extend = extend
 	result, err := e.Run(ctx, todo)
 	if e.Deployer == nil {
@@ -112,7 +123,7 @@ func (p *Project) run(
 }
 
 // performer carries out plans with what g holds.
-func (p *Project) performer(g *gathered) *engine.Engine {
+func (p *Project) performer(ctx context.Context, g *gathered) *engine.Engine {
 	images := make(map[string]image, len(g.images))
 	for _, i := range g.images {
 		images[i.ref] = i
@@ -127,6 +138,7 @@ func (p *Project) performer(g *gathered) *engine.Engine {
 	if g.cluster != nil {
 		e.Deployer = g.cluster
 	}
+	p.course.equip(ctx, g, e)
 	return e
 }
 

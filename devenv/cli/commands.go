@@ -118,6 +118,7 @@ func (r *runner) commands() []*cli.Command {
 	commands = append(commands, r.parityCommands()...)
 	commands = append(commands, r.lockCommands()...)
 	commands = append(commands, r.whyCommands()...)
+	commands = append(commands, r.devCommands()...)
 	for _, c := range commands {
 		taken := ""
 		if c.Name == "logs" {

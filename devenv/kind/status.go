@@ -14,6 +14,7 @@ import (
 type State struct {
 	Status    plan.Status
 	Leftovers bool      // absent, but a creation or removal that was broken off left containers, which Create clears away
+	Paused    []string  // containers that somebody paused; the cluster counts as stopped
 	Nodes     []string  // names of the nodes, control planes first; empty where absent
 	Identity  *Identity // nil where absent
 	NodeImage string    // ID of the image that the nodes were made from; empty where absent
@@ -45,6 +46,9 @@ func (k *Clusters) Status(ctx context.Context) (State, error) {
 		case "running":
 		case "exited", "paused", "restarting":
 			s.Status = plan.Stopped
+			if c.State == "paused" {
+				s.Paused = append(s.Paused, c.Name)
+			}
 		default: // created, dead, removing
 			return State{}, k.broken(fmt.Sprintf("the container %s is %s", c.Name, c.State), nil)
 		}

@@ -115,6 +115,8 @@ func (h *human) Emit(e event.Event) {
 		h.redraw(h.text.returned(e))
 	case event.Result:
 		h.result(e)
+	case event.Watching, event.Changed, event.CycleDone, event.ShortcutDone, event.Away, event.Back:
+		h.redraw(h.text.dev(e))
 	default:
 		h.redraw(h.text.answer(e))
 	}

@@ -79,7 +79,7 @@ func errorsOf(err error) []errorJSON {
 // Emit implements event.Sink.
 func (m *machine) Emit(e event.Event) {
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
-	var body any = e
+	body := devBody(e)
 	switch e := e.(type) {
 	case event.PlanComputed:
 		body = struct {

@@ -1,0 +1,44 @@
+package devenv
+
+import (
+	"context"
+
+	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// course is how the cycles of `dev` differ from an `up`. The zero course is that of all other commands.
+type course struct {
+	// images are those of services that are not looked for in the working tree, by service: what was deployed last of the services that a
+	// cycle is not for, and what was found already of those that it is for.
+	images map[string]image
+	// reshape changes a plan before it is carried out.
+	reshape func(*gathered, plan.Plan) plan.Plan
+	// build wraps who builds, and deploy who deploys; ctx is that of the whole run.
+	build  func(engine.Builder) engine.Builder
+	deploy func(context.Context, *gathered, engine.Deployer) engine.Deployer
+}
+
+func (c course) shape(g *gathered, todo plan.Plan) plan.Plan {
+	if c.reshape == nil {
+		return todo
+	}
+	return c.reshape(g, todo)
+}
+
+func (c course) deployer(ctx context.Context, g *gathered, d engine.Deployer) engine.Deployer {
+	if c.deploy == nil {
+		return d
+	}
+	return c.deploy(ctx, g, d)
+}
+
+// equip puts what the course has into an engine.
+func (c course) equip(ctx context.Context, g *gathered, e *engine.Engine) {
+	if c.build != nil {
+		e.Builder = c.build(e.Builder)
+	}
+	if e.Deployer != nil {
+		e.Deployer = c.deployer(ctx, g, e.Deployer)
+	}
+}

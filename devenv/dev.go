@@ -1,0 +1,397 @@
+package devenv
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/devenv-run/devenv/devenv/config"
+	"github.com/devenv-run/devenv/devenv/digest"
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/kind"
+	"github.com/devenv-run/devenv/devenv/loop"
+	"github.com/devenv-run/devenv/devenv/watch"
+)
+
+// DevOptions say what Dev is for.
+type DevOptions struct {
+	Services     []string      // only these, and what belongs to no service; empty: everything
+	SettleAfter  time.Duration // how long a service that is hot has no change before it is settled
+	SettleOnExit bool          // settle what is hot before Dev returns
+	Keys         <-chan Key    // what the user asks for while it runs; may be nil
+}
+
+// Key is what a user asks for while Dev runs.
+type Key int
+
+// The keys.
+const (
+	KeyRebuild Key = iota // look at everything again, and try again what failed
+	KeySettle             // settle what is hot now
+	KeyQuit
+)
+
+// Dev is Up, and then it watches the working tree and has every change take the shortest correct way into the cluster. It holds the
+// environment all the time. What happens is told as events. It returns without an error when ctx ends or the user quits, and leaves the environment
+// as it is; before everything was up once, the end of ctx is an interruption.
+func (p *Project) Dev(ctx context.Context, o DevOptions) (Outcome, error) {
+	if _, err := p.config.Select(o.Services); err != nil {
+		return Outcome{}, err
+	}
+	release, err := p.state.lock()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer release()
+	p.notices()
+	s, err := p.session(ctx, o)
+	if err != nil {
+		return Outcome{}, stopped(ctx, err)
+	}
+	defer s.close()
+	if err := s.start(ctx); err != nil {
+		return Outcome{}, stopped(ctx, err)
+	}
+	s.run(ctx)
+	return Outcome{Summary: p.name + " is left as it is; `devenv dev` watches again"}, nil
+}
+
+// session is a `dev` while it runs. The loop's state belongs to the goroutine of run; what works share is guarded by mu.
+type session struct {
+	project  *Project
+	options  DevOptions
+	out      event.Sink // where events go in the end
+	ways     shortcuts
+	clusters *kind.Clusters // to look whether the cluster is there
+
+	work     context.Context //nolint:containedctx // of everything that is begun while it watches; ends after the last of it
+	end      context.CancelFunc
+	running  sync.WaitGroup
+	events   chan loop.Event
+	cancels  map[string]context.CancelFunc // of shortcuts by service, of the cycle under ""
+	recorder atomic.Pointer[cycle]
+	starting atomic.Bool // a cluster is being created or started
+	watched  chan *tree  // the one that is to be watched from now on
+
+	tree  *tree
+	state loop.State
+	timer *time.Timer
+
+	mu       sync.Mutex
+	deployed map[string]image    // by service: what the cycles that succeeded deployed last
+	looked   map[string]image    // by service: found by a shortcut that fell, for the cycle that follows
+	done     map[string]string   // by service: the reference of the state that its last work brought into the cluster; none if it failed
+	told     map[string]struct{} // paths that were told as changed, and not yet taken by a cycle
+}
+
+func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
+	engine, err := p.docker()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		project: p, options: o, out: p.sink, ways: fullOnly{}, clusters: p.clusters(engine),
+		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, watched: make(chan *tree),
+		deployed: map[string]image{}, looked: map[string]image{}, done: map[string]string{}, told: map[string]struct{}{},
+	}
+	s.work, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	p.sink = event.SinkFunc(func(e event.Event) {
+		if c := s.recorder.Load(); c != nil {
+			c.Emit(e)
+		} else {
+			s.out.Emit(e)
+		}
+	})
+	return s, nil
+}
+
+// close ends what is left, and gives back what the session took of its project.
+func (s *session) close() {
+	s.end()
+	s.running.Wait()
+	s.ways.close()
+	if s.tree != nil {
+		s.tree.watcher.Close()
+	}
+	s.project.sink = s.out
+}
+
+// start begins to watch, so that no change is missed, and brings the environment up. If a build or a deployment fails it is told, and the
+// next save tries again; every other error ends the session.
+func (s *session) start(ctx context.Context) error {
+	var err error
+	if s.tree, err = s.plant(); err != nil {
+		return err
+	}
+	settings := loop.Defaults()
+	settings.SettleAfter, settings.SettleOnExit = s.options.SettleAfter, s.options.SettleOnExit
+	s.state = loop.New(settings, s.services())
+	c := &cycle{session: s, failed: map[string]error{}, errs: map[int]error{}, told: true}
+	c.command.All = true
+	s.recorder.Store(c)
+	var ended loop.CycleEnded
+	ended.Outcomes = map[string]loop.Outcome{}
+	_, err = s.project.converge(ctx, UpOptions{Services: s.options.Services}, func(g *gathered) { c.conclude(ctx, g, &ended) })
+	s.recorder.Store(nil)
+	if ctx.Err() != nil {
+		return cmpOr(err, ctx.Err())
+	}
+	if kind := fault.Of(err); err != nil && kind != fault.Build && kind != fault.Deploy {
+		return err
+	}
+	if err != nil {
+		s.out.Emit(event.CycleDone{Cause: "starting", Took: time.Since(c.began), Err: err})
+		for name, o := range ended.Outcomes {
+			if o.Err != nil {
+				s.state.Services[name] = loop.Service{Failed: true, Joins: true}
+			}
+		}
+		s.out.Emit(event.Notice{Text: "watching all the same: the next save tries again"})
+	}
+	s.out.Emit(event.Watching{Services: s.services()})
+	debug.FreeOSMemory()
+	return nil
+}
+
+func cmpOr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// services are the names of those that are watched.
+func (s *session) services() []string {
+	selected, _ := s.project.config.Select(s.options.Services) // they were checked when devenv.yaml was read
+	names := make([]string, len(selected))
+	for i, service := range selected {
+		names[i] = service.Name
+	}
+	return names
+}
+
+// run owns the loop's state until it is left.
+func (s *session) run(ctx context.Context) {
+	s.timer = time.NewTimer(time.Hour)
+	s.timer.Stop()
+	defer s.timer.Stop()
+	stop, keys := ctx.Done(), s.options.Keys
+	for {
+		var e loop.Event
+		select {
+		case b, open := <-s.tree.watcher.Batches():
+			if !open {
+				return
+			}
+			if e = s.tree.resolve(b); e == nil {
+				continue
+			}
+		case e = <-s.events:
+		case t := <-s.watched:
+			s.tree.watcher.Close()
+			s.tree = t
+			continue
+		case <-s.timer.C:
+			e = loop.Tick{}
+		case <-stop:
+			stop = nil
+			e = loop.Pressed{Key: loop.Quit}
+		case k, open := <-keys:
+			if !open {
+				keys = nil
+				continue
+			}
+			e = loop.Pressed{Key: loop.Key(k)}
+		}
+		if s.step(e) {
+			return
+		}
+	}
+}
+
+// step has the loop take an event, and carries out what it commands. It says whether the loop was left.
+func (s *session) step(e loop.Event) (left bool) {
+	var commands []loop.Command
+	s.state, commands = s.state.Step(e, time.Now())
+	s.timer.Stop()
+	for _, command := range commands {
+		switch c := command.(type) {
+		case loop.TryShortcut:
+			s.begin(c.Service, c.Paths, func(ctx context.Context) loop.Event { return s.shortcut(ctx, c) })
+		case loop.StartCycle:
+			s.begin("", c.Paths, func(ctx context.Context) loop.Event { return s.cycle(ctx, c) })
+		case loop.CancelShortcut:
+			s.cancels[c.Service]()
+		case loop.CancelCycle:
+			s.cancels[""]()
+		case loop.AwaitReturn:
+			s.out.Emit(event.Away{Err: s.state.Away})
+			s.running.Go(s.awaitReturn)
+		case loop.Wake:
+			s.timer.Reset(time.Until(c.At))
+		case loop.Leave:
+			left = true
+		}
+	}
+	if s.state.Quiet() && len(commands) == 0 {
+		debug.FreeOSMemory() // idle, dev is to be small
+	}
+	return left
+}
+
+// begin carries out a work on a goroutine of its own. Its end is an event.
+func (s *session) begin(name string, paths []string, work func(context.Context) loop.Event) {
+	ctx, cancel := context.WithCancel(s.work)
+	s.cancels[name] = cancel
+	s.running.Go(func() {
+		defer cancel()
+		e := s.guarded(ctx, work)
+		if short, ok := e.(loop.ShortcutEnded); !ok || !short.Fell {
+			s.forgetTold(paths) // otherwise the cycle that follows is for the same change
+		}
+		s.send(e)
+	})
+}
+
+// send gives the owner of the state an event; after the end nobody takes it.
+func (s *session) send(e loop.Event) {
+	select {
+	case s.events <- e:
+	case <-s.work.Done():
+	}
+}
+
+// rewatch watches what devenv.yaml now names. What changes from here on is told by the new tree.
+func (s *session) rewatch(ctx context.Context) error {
+	t, err := s.plant()
+	if err != nil {
+		return err
+	}
+	select {
+	case s.watched <- t:
+		return nil
+	case <-ctx.Done():
+		t.watcher.Close()
+		return ctx.Err()
+	case <-s.work.Done():
+		t.watcher.Close()
+		return errors.New("the session has ended")
+	}
+}
+
+// plant begins to watch everything that the project is made of.
+func (s *session) plant() (*tree, error) {
+	t := newTree(s.project, s.services())
+	var err error
+	t.watcher, err = watch.Start(s.work, t.roots, watch.Options{Warn: func(err error) { s.out.Emit(event.Warning{Text: err.Error()}) }})
+	return t, err
+}
+
+// look finds what a service's image is as the working tree stands now.
+func (s *session) look(ctx context.Context, service config.Service) (image, error) {
+	p := s.project
+	e, err := p.docker()
+	if err != nil {
+		return image{}, err
+	}
+	cache := digest.OpenCache(p.state.path("files.cache"))
+	found, err := p.image(ctx, service, e.Platform(), cache, newBaseDigests(e, p.options.Offline))
+	if err == nil {
+		if err := cache.Save(); err != nil {
+			p.log.Warn("file cache not saved; the next look reads all files again", "error", err)
+		}
+	}
+	return found, err
+}
+
+// The memory of a session.
+
+func (s *session) isDone(service, ref string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done[service] == ref
+}
+
+func (s *session) setDone(service, ref string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done[service] = ref
+}
+
+func (s *session) deployedImage(service string) *image {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := s.deployed[service]; ok {
+		return &i
+	}
+	return nil
+}
+
+func (s *session) allDeployed() map[string]image {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]image, len(s.deployed))
+	for name, i := range s.deployed {
+		all[name] = i
+	}
+	return all
+}
+
+func (s *session) setDeployed(images map[string]image) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, i := range images {
+		s.deployed[name], s.done[name] = i, i.ref
+	}
+}
+
+func (s *session) keepLooked(i image) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked[i.service.Name] = i
+}
+
+func (s *session) takeLooked(service string) (image, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.looked[service]
+	delete(s.looked, service)
+	return i, ok
+}
+
+func (s *session) forgetLooked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.looked)
+}
+
+// tellChanged tells of paths that were not told yet, for work on the given services.
+func (s *session) tellChanged(paths []string, services ...string) {
+	s.mu.Lock()
+	var fresh []string
+	for _, path := range paths {
+		if _, told := s.told[path]; !told {
+			fresh = append(fresh, path)
+		}
+		s.told[path] = struct{}{}
+	}
+	s.mu.Unlock()
+	if len(fresh) > 0 {
+		slices.Sort(fresh)
+		s.out.Emit(event.Changed{Paths: fresh, Services: services})
+	}
+}
+
+// forgetTold has the paths of a work that has ended be told again when they change again.
+func (s *session) forgetTold(paths []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, path := range paths {
+		delete(s.told, path)
+	}
+}

@@ -1,0 +1,319 @@
+package devenv
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/devenv-run/devenv/devenv/config"
+	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/loop"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// cycle is one cycle while it runs, and the sink of what happens in it.
+type cycle struct {
+	session *session
+	command loop.StartCycle
+	began   time.Time
+	cause   string
+
+	mu     sync.Mutex
+	told   bool             // that it began; until there is something to do it is not worth a line
+	steps  int              // that succeeded
+	failed map[string]error // by service: what of its steps failed, or kept them from being tried
+	other  bool             // a step of no service failed
+	errs   map[int]error    // by step
+}
+
+// cycle carries a cycle out.
+func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.CycleEnded {
+	c := &cycle{
+		session: s, command: command, began: time.Now(), cause: command.Cause, failed: map[string]error{}, errs: map[int]error{},
+	}
+	if c.cause == "" {
+		c.cause = cause(command.Paths)
+	}
+	var invalid error
+	if command.Reload {
+		invalid = s.reload(ctx)
+	}
+	images, unreadable := c.images(ctx)
+	p := s.project
+	var flying builds
+	defer s.starting.Store(false)
+	p.course = course{
+		images: images,
+		build:  flying.join,
+		reshape: func(g *gathered, todo plan.Plan) plan.Plan {
+			if command.Settle || command.All {
+				return todo
+			}
+			return s.ways.reshape(g, command.Services, todo)
+		},
+		deploy: func(ctx context.Context, g *gathered, d engine.Deployer) engine.Deployer {
+			return patientHooks{s.ways.deployer(ctx, g, d), s.work}
+		},
+	}
+	if !command.All {
+		c.beginBuilds(ctx, &flying, images)
+	}
+	s.recorder.Store(c)
+	ended := loop.CycleEnded{Cause: c.cause, Outcomes: map[string]loop.Outcome{}}
+	_, err := p.converge(ctx, UpOptions{Services: s.options.Services}, func(g *gathered) { c.conclude(ctx, g, &ended) })
+	flying.end()
+	s.recorder.Store(nil)
+	p.course = course{}
+
+	whole := errors.Join(invalid, err)
+	for service, err := range unreadable {
+		ended.Outcomes[service] = loop.Outcome{Way: "full", Err: err}
+		whole = errors.Join(whole, err)
+		s.setDone(service, "")
+	}
+	switch {
+	case whole != nil && ctx.Err() != nil:
+		ended.Stopped, whole = true, nil
+	case err != nil && s.away(ctx):
+		ended.Stopped, whole = true, nil
+	case err != nil && (len(c.failed) == 0 || c.other):
+		ended.Err = err
+	}
+	c.tellEnd(whole, &ended)
+	return ended
+}
+
+// images are those that need not be looked for: of the services that the cycle is for what is found now, or was found when
+// their shortcut was looked for; of the others what was deployed last. A service whose inputs cannot be read stays as it is, and the error
+// is in the second result.
+func (c *cycle) images(ctx context.Context) (images map[string]image, unreadable map[string]error) {
+	images, unreadable = map[string]image{}, map[string]error{}
+	if c.command.All {
+		c.session.forgetLooked()
+		return images, unreadable
+	}
+	maps.Copy(images, c.session.allDeployed())
+	for _, name := range c.command.Services {
+		held, isHeld := images[name]
+		delete(images, name)
+		service, known := c.session.project.config.Service(name)
+		if !known {
+			continue
+		}
+		found, looked := c.session.takeLooked(name)
+		if !looked {
+			var err error
+			if found, err = c.session.look(ctx, service); err != nil {
+				if isHeld && ctx.Err() == nil {
+					images[name], unreadable[name] = held, err
+				}
+				continue // gathering meets the same error
+			}
+		}
+		images[name] = found
+	}
+	return images, unreadable
+}
+
+// beginBuilds starts the builds of what changed, beside all the rest that a cycle has to find out first.
+func (c *cycle) beginBuilds(ctx context.Context, flying *builds, images map[string]image) {
+	e, err := c.session.project.docker()
+	if err != nil {
+		return // gathering meets the same error
+	}
+	by := builder{engine: e, images: map[string]image{}}
+	var begun []image
+	for _, name := range c.command.Services {
+		i, found := images[name]
+		if deployed := c.session.deployedImage(name); found && deployed != nil && deployed.ref != i.ref {
+			by.images[i.ref] = i
+			begun = append(begun, i)
+		}
+	}
+	for _, i := range begun {
+		flying.begin(ctx, by, i, func(ctx context.Context) bool {
+			held, err := e.Images(ctx, []string{i.ref})
+			if present := err == nil && held[i.ref] != ""; present {
+				return true
+			}
+			c.tellBegin()
+			return false
+		})
+	}
+}
+
+// conclude notes what the cycle came to, for each service that it is for.
+func (c *cycle) conclude(ctx context.Context, g *gathered, ended *loop.CycleEnded) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	images := map[string]image{}
+	for _, i := range g.images {
+		name := i.service.Name
+		if !c.command.All && !slices.Contains(c.command.Services, name) {
+			continue
+		}
+		if err := c.failed[name]; err != nil || ctx.Err() != nil {
+			ended.Outcomes[name] = loop.Outcome{Way: "full", Err: err, Joins: joins(err), Reason: c.command.Reasons[name]}
+			c.session.setDone(name, "")
+			continue
+		}
+		images[name] = i
+		ended.Outcomes[name] = loop.Outcome{Way: "full", Reason: c.command.Reasons[name]}
+	}
+	hot := c.session.ways.deployed(g, images, c.command.Settle || c.command.All)
+	for name, way := range hot {
+		if o, ok := ended.Outcomes[name]; ok {
+			o.Hot, o.Way = true, way
+			ended.Outcomes[name] = o
+		}
+	}
+	c.session.setDeployed(images)
+}
+
+// Emit implements event.Sink for what the cycle's plan makes happen. A plan without steps is not told.
+func (c *cycle) Emit(e event.Event) {
+	switch e := e.(type) {
+	case event.PlanComputed:
+		if len(e.Plan.Steps) == 0 {
+			return
+		}
+		c.tellBegin()
+	case event.StepStarted:
+		if e.Step.Cluster != nil {
+			c.session.starting.Store(true)
+		}
+	case event.StepDone:
+		if e.Step.Cluster != nil {
+			c.session.starting.Store(false)
+		}
+		c.mu.Lock()
+		c.steps++
+		c.mu.Unlock()
+	case event.StepFailed:
+		if e.Step.Cluster != nil {
+			c.session.starting.Store(false)
+		}
+		c.mu.Lock()
+		c.errs[e.Step.Number] = e.Err
+		c.blame(e.Step, e.Err)
+		c.mu.Unlock()
+	case event.StepSkipped:
+		c.mu.Lock()
+		c.blame(e.Step, c.errs[e.Because.Number])
+		c.mu.Unlock()
+	}
+	c.session.out.Emit(e)
+}
+
+// blame notes that a step did not succeed.
+func (c *cycle) blame(step plan.Step, err error) {
+	var refs []string
+	switch {
+	case step.Image != nil:
+		refs = []string{step.Image.Ref}
+	case step.Object != nil:
+		refs = step.Object.Images
+	case step.Hook != nil:
+		refs = step.Hook.Images
+	}
+	found := false
+	for _, ref := range refs {
+		if name := c.session.project.builds(ref); name != "" {
+			found = true
+			if c.failed[name] == nil {
+				c.failed[name] = err
+			}
+		}
+	}
+	c.other = c.other || !found
+}
+
+// tellBegin says, once, what changed and that something is being done about it.
+func (c *cycle) tellBegin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.told {
+		return
+	}
+	c.told = true
+	c.session.tellChanged(c.command.Paths, c.command.Services...)
+	c.session.out.Emit(event.CycleStarted{
+		Cycle: c.command.Number, Services: c.named(), Cause: c.cause, Reasons: c.command.Reasons, Settling: c.command.Settle && !c.command.All,
+	})
+}
+
+// named are the services that the cycle is for, none where it is for all.
+func (c *cycle) named() []string {
+	if c.command.All {
+		return nil
+	}
+	return c.command.Services
+}
+
+// tellEnd says how it ended, if it was told that it began, or if something is wrong.
+func (c *cycle) tellEnd(err error, ended *loop.CycleEnded) {
+	if err != nil {
+		c.tellBegin()
+	}
+	if !c.told {
+		return
+	}
+	done := event.CycleDone{
+		Cycle: c.command.Number, Services: c.named(), Cause: c.cause, Reasons: c.command.Reasons, Ways: map[string]string{},
+		Steps: c.steps, OK: err == nil && !ended.Stopped, Stopped: ended.Stopped, Took: time.Since(c.began), Err: err,
+	}
+	if !c.command.Since.IsZero() {
+		done.Since = time.Since(c.command.Since)
+	}
+	for name, o := range ended.Outcomes {
+		if o.Err == nil && !ended.Stopped {
+			done.Ways[name] = o.Way
+		}
+	}
+	c.session.out.Emit(done)
+}
+
+// reload reads devenv.yaml again. If it is not valid, the old one stays in force.
+func (s *session) reload(ctx context.Context) error {
+	p := s.project
+	c, err := config.Load(p.options.File, config.Options{Over: p.options.Over, Profile: p.options.Profile})
+	if err != nil {
+		return err
+	}
+	if c.Name != p.config.Name {
+		return &fault.Error{
+			Kind: fault.Config, What: "the environment's name changed from " + p.config.Name + " to " + c.Name, Where: c.At("name").String(),
+			Next: "Change it back, or end `devenv dev` and start it anew: another name is another environment.",
+		}
+	}
+	if _, err := c.Select(s.options.Services); err != nil {
+		return err
+	}
+	p.config = c
+	p.allowNames()
+	p.notices()
+	if err := s.rewatch(ctx); err != nil {
+		return err
+	}
+	s.send(loop.Reloaded{Services: s.services()})
+	return nil
+}
+
+// cause is a batch of paths as a phrase.
+func cause(paths []string) string {
+	switch len(paths) {
+	case 0:
+		return "something changed"
+	case 1:
+		return paths[0] + " changed"
+	case 2:
+		return strings.Join(paths, " and ") + " changed"
+	}
+	return paths[0] + " and " + plan.Count(len(paths)-1, "more file") + " changed"
+}

@@ -1,0 +1,142 @@
+package devenv
+
+import (
+	"context"
+	"time"
+
+	"github.com/devenv-run/devenv/devenv/config"
+	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/loop"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// shortcuts are the ways of a change into the cluster that are shorter than a cycle. One is made for a `dev` by its session, and its
+// methods are called from several goroutines: take for several services at once, and beside a cycle of others.
+type shortcuts interface {
+	// take brings what changed of a service into the cluster on the shortest way that is correct, and returns once it serves or has
+	// failed. The error is a *needsCycle if no shortcut is correct, or one failed that a full build may not; any other is for the user: the
+	// full way would end with it too. When ctx ends, a newer change has come or the command ends: it returns soon, and what it has done
+	// by then counts for the next call, which gets the newer state of the service.
+	take(ctx context.Context, c change) (taken, error)
+	// reshape may have a cycle that is caused by changes of services do something shorter than its plan. Images of services that the
+	// cycle is for are declared by g; all others are those that were deployed last.
+	reshape(g *gathered, services []string, todo plan.Plan) plan.Plan
+	// deployer carries out what reshape left, and what it put in; ctx is that of the run.
+	deployer(ctx context.Context, g *gathered, d engine.Deployer) engine.Deployer
+	// deployed tells, at the end of every cycle, what of the services that it was for is now what their workloads declare. What failed is
+	// not in it. g is closed afterwards. The result says which of them are hot all the same, and on which way that came.
+	deployed(g *gathered, images map[string]image, settled bool) (hot map[string]string)
+	// close ends what goes on in the background. Nothing is called afterwards.
+	close()
+}
+
+// change is what take is for.
+type change struct {
+	service  config.Service
+	now      image    // as the working tree is now; its context was just read
+	deployed *image   // what the service's workloads declare; nil if devenv does not know
+	paths    []string // that were seen to change, as messages show them; only for messages
+	cause    string   // the same as a phrase
+	since    time.Time
+	// started is called once it is decided which way the change takes: sync or image.
+	started func(way string)
+}
+
+// taken is what came of a change that arrived.
+type taken struct {
+	way    string // sync, image
+	reason string // why it was no shorter one; may be empty
+	detail string // "3 files into 2 pods"
+	hot    bool   // what runs is not what the workloads declare
+}
+
+// needsCycle says that a change has to take the full way.
+type needsCycle struct{ reason string }
+
+func (n *needsCycle) Error() string { return n.reason }
+
+// shortcut tries a service's change on a shortcut.
+func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.ShortcutEnded {
+	end := loop.ShortcutEnded{Service: c.Service, Cause: cause(c.Paths)}
+	service, known := s.project.config.Service(c.Service)
+	if !known {
+		end.Unchanged = true
+		return end
+	}
+	now, err := s.look(ctx, service)
+	if ctx.Err() != nil {
+		end.Stopped = true
+		return end
+	}
+	if err != nil {
+		s.tellChanged(c.Paths, c.Service)
+		end.Way, end.Err = "full", err
+		s.out.Emit(event.ShortcutDone{Service: c.Service, Way: "full", Cause: end.Cause, Took: time.Since(c.Since), Err: err})
+		return end
+	}
+	if s.isDone(c.Service, now.ref) {
+		end.Unchanged = true
+		return end
+	}
+	s.tellChanged(c.Paths, c.Service)
+	way := ""
+	got, err := s.ways.take(ctx, change{
+		service: service, now: now, deployed: s.deployedImage(c.Service), paths: c.Paths, cause: end.Cause, since: c.Since,
+		started: func(w string) {
+			way = w
+			s.out.Emit(event.ShortcutStarted{Service: c.Service, Way: w, Cause: end.Cause})
+		},
+	})
+	switch full, isFull := err.(*needsCycle); { //nolint:errorlint // it is never wrapped
+	case isFull:
+		end.Fell, end.Full = true, full.reason
+		s.keepLooked(now)
+		return end
+	case err != nil && ctx.Err() != nil:
+		end.Stopped = true
+		return end
+	case err != nil && s.away(ctx):
+		end.Stopped = true
+		return end
+	}
+	done := event.ShortcutDone{
+		Service: c.Service, Way: got.way, Cause: end.Cause, Reason: got.reason, Detail: got.detail,
+		OK: err == nil, Took: time.Since(c.Since), Err: err,
+	}
+	if done.Way == "" {
+		done.Way = way
+	}
+	s.out.Emit(done)
+	end.Way, end.Hot, end.Err = done.Way, got.hot, err
+	if err == nil {
+		s.setDone(c.Service, now.ref)
+	} else {
+		s.setDone(c.Service, "")
+	}
+	return end
+}
+
+// fullOnly are no shortcuts: every change takes the full way.
+type fullOnly struct{}
+
+func (fullOnly) take(context.Context, change) (taken, error)                                { return taken{}, &needsCycle{} }
+func (fullOnly) reshape(_ *gathered, _ []string, todo plan.Plan) plan.Plan                  { return todo }
+func (fullOnly) deployer(_ context.Context, _ *gathered, d engine.Deployer) engine.Deployer { return d }
+func (fullOnly) deployed(*gathered, map[string]image, bool) map[string]string               { return nil }
+func (fullOnly) close()                                                                     {}
+
+// patientHooks lets hooks run to their end when a newer change stops the rest of a cycle: half a migration helps nobody. Only the end of
+// the command stops them.
+type patientHooks struct {
+	engine.Deployer
+	command context.Context //nolint:containedctx // the longer one of the two that a hook has
+}
+
+func (d patientHooks) Run(_ context.Context, source string, h plan.Hook, r engine.Report) error {
+	return d.Deployer.Run(d.command, source, h, r)
+}
+
+// joins says whether a failure may be due to what others declare, so that any next cycle is to try again.
+func joins(err error) bool { return fault.Of(err) != fault.Build }
