@@ -2,6 +2,7 @@ package devenv
 
 import (
 	"context"
+	"slices"
 
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/plan"
@@ -12,11 +13,26 @@ type course struct {
 	// images are those of services that are not looked for in the working tree, by service: what was deployed last of the services that a
 	// cycle is not for, and what was found already of those that it is for.
 	images map[string]image
+	// only are the services that a cycle is for, where it is not for all: workloads of the others may stay hot.
+	only []string
 	// reshape changes a plan before it is carried out.
 	reshape func(*gathered, plan.Plan) plan.Plan
 	// build wraps who builds, and deploy who deploys; ctx is that of the whole run.
 	build  func(engine.Builder) engine.Builder
 	deploy func(context.Context, *gathered, engine.Deployer) engine.Deployer
+}
+
+// leaveHot takes the workloads that may stay hot out of what a plan is computed from.
+func (p *Project) leaveHot(g *gathered) {
+	if p.course.only == nil || len(g.observed.Hot) == 0 {
+		return
+	}
+	for o := range objects(g.desired.Sources) {
+		concerned := slices.ContainsFunc(o.Images, func(ref string) bool { return slices.Contains(p.course.only, p.builds(ref)) })
+		if !concerned {
+			delete(g.observed.Hot, o.ID)
+		}
+	}
 }
 
 func (c course) shape(g *gathered, todo plan.Plan) plan.Plan {

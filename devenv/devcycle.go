@@ -62,6 +62,7 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 		},
 	}
 	if !command.All {
+		p.course.only = append([]string{}, command.Services...)
 		c.beginBuilds(ctx, &flying, images)
 	}
 	s.recorder.Store(c)

@@ -44,6 +44,7 @@ func (p *Project) converge(ctx context.Context, o UpOptions, ended func(*gathere
 	}
 	defer func() { g.close() }()
 	g.desired.Data = o.Data
+	p.leaveHot(g)
 	todo := p.course.shape(g, g.plan())
 	var extend func(context.Context) (plan.Plan, engine.Deployer, error)
 	if g.state.Status != plan.Running {
