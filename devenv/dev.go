@@ -95,10 +95,12 @@ func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
 		return nil, err
 	}
 	s := &session{
-		project: p, options: o, out: p.sink, ways: fullOnly{}, // this is where the hot path goes in; see shortcuts in devshort.go
-		clusters: p.clusters(engine),
-		events:   make(chan loop.Event), cancels: map[string]context.CancelFunc{}, watched: make(chan *tree),
+		project: p, options: o, out: p.sink, clusters: p.clusters(engine),
+		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, watched: make(chan *tree),
 		deployed: map[string]image{}, looked: map[string]image{}, done: map[string]string{}, told: map[string]struct{}{},
+	}
+	if s.ways, err = p.hotpath(ctx); err != nil {
+		return nil, err
 	}
 	s.work, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	p.sink = event.SinkFunc(func(e event.Event) {

@@ -40,13 +40,13 @@ type change struct {
 	paths    []string // that were seen to change, as messages show them; only for messages
 	cause    string   // the same as a phrase
 	since    time.Time
-	// started is called once it is decided which way the change takes: sync or image.
+	// started is called once it is decided which way the change takes: sync, image or swap; again if that one turns out not to work.
 	started func(way string)
 }
 
 // taken is what came of a change that arrived.
 type taken struct {
-	way    string // sync, image
+	way    string // none, sync, image, swap
 	reason string // why it was no shorter one; may be empty
 	detail string // "3 files into 2 pods"
 	hot    bool   // what runs is not what the workloads declare
@@ -81,6 +81,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 		return end
 	}
 	s.tellChanged(c.Paths, c.Service)
+	s.setDone(c.Service, "") // what it does before it is cancelled counts: going back to what was deployed is a change then
 	way := ""
 	got, err := s.ways.take(ctx, change{
 		service: service, now: now, deployed: s.deployedImage(c.Service), paths: c.Paths, cause: end.Cause, since: c.Since,
@@ -117,15 +118,6 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	}
 	return end
 }
-
-// fullOnly are no shortcuts: every change takes the full way.
-type fullOnly struct{}
-
-func (fullOnly) take(context.Context, change) (taken, error)                                { return taken{}, &needsCycle{} }
-func (fullOnly) reshape(_ *gathered, _ []string, todo plan.Plan) plan.Plan                  { return todo }
-func (fullOnly) deployer(_ context.Context, _ *gathered, d engine.Deployer) engine.Deployer { return d }
-func (fullOnly) deployed(*gathered, map[string]image, bool) map[string]string               { return nil }
-func (fullOnly) close()                                                                     {}
 
 // patientHooks lets hooks run to their end when a newer change stops the rest of a cycle: half a migration helps nobody. Only the end of
 // the command stops them.

@@ -133,12 +133,6 @@ func (c *Config) Notices() []string {
 	note := func(path, what string) {
 		notices = append(notices, fmt.Sprintf("%s: %s no effect yet", c.At(path), what))
 	}
-	for _, s := range c.Services {
-		if s.Dev != nil {
-			path := join(join("services", s.Name), "dev")
-			note(path, path+" has")
-		}
-	}
 	if len(c.Tests) > 0 {
 		note("tests", "tests have")
 	}

@@ -100,11 +100,11 @@ type Build struct {
 
 // Dev is how a change of a service gets into the cluster while developing.
 type Dev struct {
-	// Mode is auto, which takes the shortest correct way, or full, which always builds the image and rolls it out. Default: auto.
+	// Mode is auto, in which devenv dev takes the shortest correct way, or full, in which it always builds the image and rolls it out. Default: auto.
 	Mode string `yaml:"mode" check:"enum=auto|full"`
-	// Sync lists files that may go straight into running containers.
+	// Sync lists files that may go straight into running containers. Of several entries that cover a file, the one with the longest from counts.
 	Sync []Sync `yaml:"sync"`
-	// Compile is a build on this machine whose result replaces files of the image.
+	// Compile is a build on this machine whose result replaces files of the image: it stands for what the Dockerfile's build stages make of the context.
 	Compile *Compile `yaml:"compile"`
 
 	Pos Pos `yaml:"-"`
@@ -112,9 +112,9 @@ type Dev struct {
 
 // Sync maps files of the context to files of running containers.
 type Sync struct {
-	// From is a file or directory, relative to the build context.
+	// From is a file or directory, relative to the build context. What the ignore file names is never synced.
 	From string `yaml:"from" check:"required"`
-	// To is where it goes in the container; an absolute path.
+	// To is where it goes in the container: an absolute path, of the file or directory itself. With a slash at its end, a file goes into that directory.
 	To string `yaml:"to" check:"required abs"`
 	// Signal is sent to the container's first process afterwards, such as HUP.
 	Signal string `yaml:"signal" check:"signal"`
@@ -132,7 +132,7 @@ type Compile struct {
 type Output struct {
 	// From is the file that was made, relative to the directory of devenv.yaml.
 	From string `yaml:"from" check:"required"`
-	// To is the file that it replaces; an absolute path.
+	// To is the file that it replaces: an absolute path. With a slash at its end, it goes into that directory.
 	To string `yaml:"to" check:"required abs"`
 }
 

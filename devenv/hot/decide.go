@@ -40,8 +40,7 @@ type Place struct {
 // Wanted is a file that containers are to have beside what is in their image.
 type Wanted struct {
 	File
-	Path   string // in the context
-	Signal string // of its rule
+	Path string // in the context
 }
 
 // Decision is the shortest way that is correct for a change.
@@ -117,7 +116,7 @@ func (s Service) wanted(c Change, before, now digest.Manifest) (files []Wanted, 
 				return nil, fmt.Sprintf("%s and %s are both synced to %s", c.Path, p, to)
 			}
 		}
-		files = append(files, Wanted{File: f, Path: c.Path, Signal: r.Signal})
+		files = append(files, Wanted{File: f, Path: c.Path})
 	}
 	return files, ""
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/devenv-run/devenv/devenv/digest"
@@ -72,18 +73,21 @@ func Has(wanted []Wanted, now digest.Manifest) Held {
 	return had
 }
 
-// Signals are those that the rules of files ask for, each once.
-func Signals(wanted []Wanted, written []File) []string {
-	var signals []string
-	seen := map[string]bool{"": true}
-	changed := make(map[string]bool, len(written))
-	for _, f := range written {
-		changed[f.To] = true
+// Signals are those that the rules of files which were written ask for, each once. had is what the container had before.
+func (s Service) Signals(written []File, wanted []Wanted, had Held) []string {
+	paths := make(map[string]string, len(wanted))
+	for to, h := range had {
+		paths[to] = h.path
 	}
 	for _, w := range wanted {
-		if changed[w.To] && !seen[w.Signal] {
-			seen[w.Signal] = true
-			signals = append(signals, w.Signal)
+		paths[w.To] = w.Path
+	}
+	var signals []string
+	for _, f := range written {
+		for _, r := range governing(s.Sync, paths[f.To]) {
+			if r.Signal != "" && !slices.Contains(signals, r.Signal) {
+				signals = append(signals, r.Signal)
+			}
 		}
 	}
 	return signals

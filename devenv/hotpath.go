@@ -1,0 +1,326 @@
+package devenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/devenv-run/devenv/devenv/config"
+	"github.com/devenv-run/devenv/devenv/docker"
+	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/hot"
+	"github.com/devenv-run/devenv/devenv/kind"
+	"github.com/devenv-run/devenv/devenv/kube"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// hotpath is the shortcuts of a `dev`: it knows, of every service, what its image contains and what its containers were given beside that, and
+// brings both to what the working tree has. Package hot decides which way; here it is carried out:
+//
+//	sync   hot.Inside writes files into the containers
+//	image  one layer on the image that was built last, put onto the nodes by hot.Topper, and swapped into the pods
+//	swap   an image built from the Dockerfile, delivered, and swapped into the pods
+//
+// What the containers should have is a state (hotService), not a sequence of changes: a container that starts anew, or a pod that comes
+// later, is compared with it and given what it lacks (replay).
+type hotpath struct {
+	project  *Project
+	docker   *docker.Engine
+	clusters *kind.Clusters
+	inside   *kind.Inside
+	topper   hot.Topper
+
+	ctx  context.Context //nolint:containedctx // of what goes on in the background; ends with close
+	end  context.CancelFunc
+	work sync.WaitGroup
+
+	mu       sync.Mutex
+	cluster  *kube.Cluster // opened with the first deployment
+	nodes    []string
+	services map[string]*hotService
+	triggers map[string]string // by base image: why its triggers stand against a proof; empty where they do not
+	followed kube.Services     // whose pods are followed
+	unfollow context.CancelFunc
+	pods     []kube.Pod      // as they were seen last
+	changed  chan struct{}   // closed when pods are others
+	said     map[string]bool // warnings of the replay that were given
+}
+
+func (p *Project) hotpath(ctx context.Context) (*hotpath, error) {
+	e, err := p.docker()
+	if err != nil {
+		return nil, err
+	}
+	h := &hotpath{
+		project: p, docker: e, clusters: p.clusters(e), services: map[string]*hotService{}, triggers: map[string]string{},
+		changed: make(chan struct{}), said: map[string]bool{},
+	}
+	h.inside = h.clusters.Enter()
+	h.topper = h.inside
+	h.ctx, h.end = context.WithCancel(context.WithoutCancel(ctx))
+	p.sweepLayers()
+	return h, nil
+}
+
+// close implements shortcuts.
+func (h *hotpath) close() {
+	h.end()
+	h.work.Wait()
+	if err := h.inside.Close(); err != nil {
+		h.project.log.Debug("closing the connections into the nodes", "error", err)
+	}
+	if h.cluster != nil {
+		h.cluster.Close()
+	}
+}
+
+// take implements shortcuts.
+func (h *hotpath) take(ctx context.Context, c change) (taken, error) {
+	s := h.service(c.service.Name)
+	if s == nil || c.deployed == nil {
+		return taken{}, &needsCycle{"it was not deployed yet"}
+	}
+	if !s.lock(ctx) {
+		return taken{}, ctx.Err()
+	}
+	defer s.unlock()
+	if why := h.unfit(s, c.service); why != "" {
+		return taken{}, &needsCycle{why}
+	}
+	got, err := h.shortest(ctx, s, c)
+	got.hot = s.isHot() || c.now.ref != s.declared
+	return got, err
+}
+
+// shortest takes the shortest correct way, and where that does not work the next one.
+func (h *hotpath) shortest(ctx context.Context, s *hotService, c change) (taken, error) {
+	s.rules = h.rules(ctx, s.base, c.now)
+	d := s.decide(c.now)
+	h.project.log.Debug("hot path: decided", "service", s.name, "way", d.Way, "reason", d.Reason, "changes", len(d.Since), "sinceChange", time.Since(c.since))
+	reason := d.Reason
+	switch d.Way {
+	case hot.None, hot.Sync:
+		if d.Way == hot.Sync {
+			c.started(string(d.Way))
+		}
+		before := s.aim
+		s.aim.wanted, s.aim.now = d.Files, c.now.context
+		detail, err := h.bring(ctx, s)
+		if err == nil || ctx.Err() != nil {
+			return taken{way: string(d.Way), detail: detail}, err
+		}
+		s.aim, reason = before, err.Error()
+	case hot.Image:
+		c.started(string(d.Way))
+		got, err := h.top(ctx, s, c, d)
+		if fall := (*fallback)(nil); !errors.As(err, &fall) {
+			got.reason = d.Reason
+			return got, err
+		}
+		reason = err.Error()
+	}
+	got, err := h.rebuild(ctx, s, c)
+	got.reason = reason
+	return got, err
+}
+
+// fallback says why a way did not work that a full build may not need.
+type fallback struct{ err error }
+
+func (f *fallback) Error() string { return f.err.Error() }
+func (f *fallback) Unwrap() error { return f.err }
+
+// unfit says why no shortcut is right for a service as it runs now.
+func (h *hotpath) unfit(s *hotService, service config.Service) string {
+	if service.Dev != nil && service.Dev.Mode == "full" {
+		return "dev.mode is full"
+	}
+	if s.hook != "" {
+		return "hook " + s.hook + " runs its image"
+	}
+	pods := h.podsOf(s.name)
+	if len(pods) == 0 {
+		return "no pod of it runs"
+	}
+	for _, p := range pods {
+		if why := p.Swappable(s.name); why != "" {
+			return "pod " + p.Name + ": " + why
+		}
+	}
+	return ""
+}
+
+// rebuild builds the image of the Dockerfile and swaps it in.
+func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, error) {
+	c.started(string(hot.Swap))
+	i := plan.Image{Service: s.name, Ref: c.now.ref, Cause: c.cause}
+	report := func(text string) { h.project.log.Debug("hot path", "service", s.name, "progress", text) }
+	began := time.Now()
+	held, err := h.docker.Images(ctx, []string{i.Ref})
+	if err == nil && held[i.Ref] == "" {
+		err = builder{engine: h.docker, images: map[string]image{i.Ref: c.now}}.Build(ctx, i, report)
+	}
+	if err != nil {
+		return taken{}, err
+	}
+	built := time.Now()
+	detail, err := h.clusters.Deliver(ctx, i, h.nodeNames(), report)
+	if err != nil {
+		return taken{}, err
+	}
+	s.base = c.now // what the nodes hold from here on
+	ref := i.Ref
+	if s.stale(ref) {
+		if ref, _, err = h.put(ctx, s, nil); err != nil {
+			return taken{}, &needsCycle{err.Error()}
+		}
+	}
+	loaded := time.Now()
+	before := s.aim
+	s.aim = aim{way: hot.Swap, image: ref, contains: c.now.context, now: c.now.context, since: s.aim.since}
+	if err := h.exchange(ctx, s, before); err != nil {
+		return taken{}, err
+	}
+	h.project.log.Debug("hot path: swapped", "service", s.name, "build", built.Sub(began), "load", loaded.Sub(built), "swap", time.Since(loaded))
+	return taken{way: string(hot.Swap), detail: detail}, nil
+}
+
+// exchange brings the containers to a new aim. If that fails, they go back to the one before; if it is cancelled, the new one stays the aim.
+func (h *hotpath) exchange(ctx context.Context, s *hotService, before aim) error {
+	_, err := h.bring(ctx, s)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	s.aim = before
+	if _, backErr := h.bring(ctx, s); backErr != nil { // pods that have the new image; one that failed was put back by the swap itself
+		h.project.log.Debug("hot path: going back", "service", s.name, "error", backErr)
+	}
+	return err
+}
+
+// reshape implements shortcuts. Whatever can be shorter than a cycle was tried before it.
+func (h *hotpath) reshape(_ *gathered, _ []string, todo plan.Plan) plan.Plan { return todo }
+
+// deployer implements shortcuts.
+func (h *hotpath) deployer(_ context.Context, _ *gathered, d engine.Deployer) engine.Deployer {
+	return d
+}
+
+// deployed implements shortcuts.
+func (h *hotpath) deployed(g *gathered, images map[string]image, _ bool) map[string]string {
+	h.connect(g)
+	hooks := map[string]string{}
+	for _, source := range g.whole.Sources {
+		for _, hook := range source.Hooks {
+			for _, ref := range hook.Images {
+				hooks[ref] = hook.ID.String()
+			}
+		}
+	}
+	for name, i := range images {
+		s := h.service(name)
+		if s == nil {
+			s = &hotService{name: name, busy: make(chan struct{}, 1)}
+			h.mu.Lock()
+			h.services[name] = s
+			h.mu.Unlock()
+		}
+		s.lock(context.Background())
+		s.declared, s.base, s.hook = i.ref, i, hooks[i.ref]
+		s.aim = aim{image: i.ref, contains: i.context, now: i.context}
+		s.had = map[string]hot.Held{}
+		s.ran = map[string]int{i.ref: 1}
+		s.unlock()
+	}
+	return nil
+}
+
+// connect opens the session's own way to the cluster, once there is one, and follows the pods of the services that there are.
+func (h *hotpath) connect(g *gathered) {
+	services, err := h.project.repositories(nil)
+	if err != nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.nodes = g.state.Nodes
+	if h.cluster == nil {
+		state, err := h.clusters.Status(h.ctx)
+		if err != nil || state.Status != plan.Running {
+			return
+		}
+		h.nodes = state.Nodes
+		if h.cluster, err = h.project.connect(h.ctx, h.clusters, state); err != nil {
+			h.project.sink.Emit(event.Warning{Text: "no shorter way than a full build for now: " + err.Error()})
+			return
+		}
+	}
+	if reflect.DeepEqual(h.followed, services) {
+		return
+	}
+	if h.unfollow != nil {
+		h.unfollow()
+	}
+	ctx, stop := context.WithCancel(h.ctx)
+	h.followed, h.unfollow = services, stop
+	pods := h.cluster.FollowPods(ctx, services)
+	h.work.Go(func() { h.follow(ctx, pods) })
+}
+
+func (h *hotpath) service(name string) *hotService {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.services[name]
+}
+
+func (h *hotpath) nodeNames() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.nodes)
+}
+
+// all are the services in a fixed order.
+func (h *hotpath) all() []*hotService {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []*hotService
+	for _, name := range slices.Sorted(maps.Keys(h.services)) {
+		all = append(all, h.services[name])
+	}
+	return all
+}
+
+// warn gives a warning once.
+func (h *hotpath) warn(text string) {
+	h.mu.Lock()
+	again := h.said[text]
+	h.said[text] = true
+	h.mu.Unlock()
+	if !again {
+		h.project.sink.Emit(event.Warning{Text: text})
+	}
+}
+
+// containerID is a container's ID without the runtime that it belongs to.
+func containerID(k kube.Container) string {
+	if i := strings.Index(k.ID, "://"); i >= 0 {
+		return k.ID[i+3:]
+	}
+	return k.ID
+}
+
+// notSwapped is the fault for pods that did not take what they were given in time.
+func notSwapped(service string, waited time.Duration) error {
+	return &fault.Error{
+		Kind: fault.Deploy, What: fmt.Sprintf("containers of %s did not stay for as long as it takes to write into them", service),
+		Err: fmt.Errorf("tried for %s", waited), Next: "`devenv logs " + service + "` says why they end.",
+	}
+}

@@ -1,0 +1,346 @@
+package devenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/devenv-run/devenv/devenv/event"
+	"github.com/devenv-run/devenv/devenv/hot"
+	"github.com/devenv-run/devenv/devenv/kube"
+	"github.com/devenv-run/devenv/devenv/plan"
+)
+
+// newcomers is how long to wait for containers that are about to start, before a change is not said to have arrived.
+const newcomers = 30 * time.Second
+
+// follow keeps the picture of the pods, and gives those that lack something what they lack.
+func (h *hotpath) follow(ctx context.Context, pods <-chan []kube.Pod) {
+	warmed := map[string]bool{}
+	for now := range pods {
+		h.mu.Lock()
+		if ctx.Err() == nil {
+			h.pods = now
+		}
+		close(h.changed)
+		h.changed = make(chan struct{})
+		h.mu.Unlock()
+		h.warm(now, warmed)
+		for _, s := range h.all() {
+			h.replay(s)
+		}
+	}
+}
+
+// warm opens the connection into every node on which a container runs, so that the first change need not wait for it.
+func (h *hotpath) warm(pods []kube.Pod, warmed map[string]bool) {
+	for _, p := range pods {
+		for _, k := range p.Containers {
+			if id := containerID(k); k.Service != "" && k.Running && id != "" && !warmed[p.Node] {
+				warmed[p.Node] = true
+				h.work.Go(func() {
+					if _, err := h.inside.Kinds(h.ctx, hot.Container{Node: p.Node, ID: id}, []string{"/etc"}); err != nil && h.ctx.Err() == nil {
+						h.project.log.Debug("hot path: connecting into "+p.Node, "error", err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// replay brings a service's containers to what they should have, unless somebody is about it already.
+func (h *hotpath) replay(s *hotService) {
+	if !s.tryLock() {
+		return
+	}
+	if !s.isHot() && len(s.had) == 0 {
+		s.unlock()
+		return
+	}
+	h.work.Go(func() {
+		defer s.unlock()
+		h.tellLost(s)
+		if h.complete(s) {
+			return
+		}
+		if _, err := h.bring(h.ctx, s); err != nil && h.ctx.Err() == nil {
+			h.warn(s.name + ": a pod could not be given what the others have: " + err.Error())
+		}
+	})
+}
+
+// tellLost says, once, that a service that is hot has no pod any more, for something that nobody here did.
+func (h *hotpath) tellLost(s *hotService) {
+	if h.cluster == nil || !s.isHot() {
+		return
+	}
+	if len(h.podsOf(s.name)) > 0 {
+		s.lost = false
+		return
+	}
+	if !s.lost {
+		s.lost = true
+		h.project.sink.Emit(event.Notice{Text: s.name + " has no pod any more, although it is hot: it was deleted or scaled down by hand; settling brings back what is declared"})
+	}
+}
+
+// podsOf are a service's pods that are not on their way out or at their end.
+func (h *hotpath) podsOf(name string) []kube.Pod {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var pods []kube.Pod
+	for _, p := range h.pods {
+		if slices.Contains(p.Services, name) && p.Phase != "Terminating" && p.Phase != "Completed" {
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
+// news is closed when pods are others than now.
+func (h *hotpath) news() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changed
+}
+
+// lacking are the pods that run another image than the aim's.
+func (h *hotpath) lacking(s *hotService) []kube.Pod {
+	return slices.DeleteFunc(h.podsOf(s.name), func(p kube.Pod) bool {
+		return p.Swappable(s.name) != "" || !slices.ContainsFunc(p.Containers, func(k kube.Container) bool {
+			return k.Service == s.name && !k.Init && k.Image != s.aim.image
+		})
+	})
+}
+
+// place is a running container that may lack files.
+type place struct {
+	pod       kube.Pod
+	container hot.Container
+}
+
+// places are the running containers of a service that have the aim's image. all is false while there are some that do not run yet.
+func (h *hotpath) places(s *hotService, gone map[string]bool) (places []place, all bool) {
+	all = true
+	for _, p := range h.podsOf(s.name) {
+		for _, k := range p.Containers {
+			id := containerID(k)
+			switch {
+			case k.Service != s.name || k.Init:
+			case k.Image != s.aim.image || !k.Running || id == "" || gone[id]:
+				all = false
+			default:
+				places = append(places, place{p, hot.Container{Node: p.Node, ID: id}})
+			}
+		}
+	}
+	return places, all
+}
+
+// complete says whether nothing is lacking anywhere, as far as the picture goes.
+func (h *hotpath) complete(s *hotService) bool {
+	if len(h.lacking(s)) > 0 {
+		return false
+	}
+	places, _ := h.places(s, nil)
+	for _, at := range places {
+		if files, lost := s.rules.Missing(s.aim.wanted, s.had[at.container.ID], s.aim.contains, s.aim.now); len(files) > 0 || lost != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// bring gives every container of a service what it lacks: the image, then files. It returns once all that run have it. Containers
+// that are about to start are waited for only where there is no other; they get theirs when they run. detail is for people: "3 files into 2 containers".
+func (h *hotpath) bring(ctx context.Context, s *hotService) (detail string, err error) {
+	began := time.Now()
+	gone := map[string]bool{} // containers that ended while they were written into, or that were swapped
+	if stale := h.lacking(s); len(stale) > 0 {
+		for _, p := range stale {
+			for _, k := range p.Containers {
+				if k.Service == s.name && k.Image != s.aim.image {
+					gone[containerID(k)] = true
+				}
+			}
+		}
+		swap := kube.Swap{Service: s.name, Image: s.aim.image, Pods: stale}
+		if s.isHot() {
+			swap.Mark = s.mark()
+		}
+		report := func(text string) { h.project.log.Debug("hot path: swap", "service", s.name, "progress", text) }
+		if err := h.cluster.Swap(ctx, swap, report); err != nil {
+			return "", err
+		}
+		for _, p := range stale {
+			s.bears(p, s.isHot())
+		}
+	}
+	wrote := wrote{files: map[string]bool{}}
+	for {
+		news := h.news()
+		places, all := h.places(s, gone)
+		if err := h.write(ctx, s, places, gone, &wrote); err != nil {
+			return "", err
+		}
+		switch {
+		case len(gone) == 0 && (all || len(places) > 0), all && !anyGone(places, gone):
+			h.remark(s)
+			h.project.log.Debug("hot path: brought", "service", s.name, "files", len(wrote.files), "containers", wrote.containers, "took", time.Since(began))
+			return wrote.String(), nil
+		case len(s.aim.wanted) == 0 && len(places) == 0:
+			return wrote.String(), nil // an image alone was brought by the swap
+		case time.Since(began) > newcomers:
+			return "", notSwapped(s.name, newcomers)
+		}
+		select {
+		case <-news:
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+func anyGone(places []place, gone map[string]bool) bool {
+	return slices.ContainsFunc(places, func(p place) bool { return gone[p.container.ID] })
+}
+
+// wrote counts what was written.
+type wrote struct {
+	mu         sync.Mutex
+	files      map[string]bool
+	containers int
+}
+
+func (w *wrote) add(files []hot.File) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range files {
+		w.files[f.To] = true
+	}
+	w.containers++
+}
+
+func (w *wrote) String() string {
+	if w.containers == 0 {
+		return ""
+	}
+	return plan.Count(len(w.files), "file") + " into " + plan.Count(w.containers, "container")
+}
+
+// write gives each of the containers the files that it lacks, all at once, and the signals that go with them. Those that end meanwhile are
+// added to gone.
+func (h *hotpath) write(ctx context.Context, s *hotService, places []place, gone map[string]bool, wrote *wrote) error {
+	type job struct {
+		place
+		files []hot.File
+	}
+	var jobs []job
+	for _, at := range places {
+		files, lost := s.rules.Missing(s.aim.wanted, s.had[at.container.ID], s.aim.contains, s.aim.now)
+		if lost != "" {
+			return fmt.Errorf("%s as the image has it is not at hand any more", lost)
+		}
+		if len(files) > 0 {
+			jobs = append(jobs, job{at, files})
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	for _, j := range jobs {
+		if err := h.markOnce(ctx, s, j.pod); err != nil {
+			return err
+		}
+	}
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	for _, j := range jobs {
+		before := s.had[j.container.ID]
+		g.Go(func() error {
+			at := time.Now()
+			err := h.inside.Write(gctx, j.container, j.files)
+			if errors.Is(err, hot.ErrGone) {
+				mu.Lock()
+				defer mu.Unlock()
+				gone[j.container.ID] = true
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			for _, signal := range s.rules.Signals(j.files, s.aim.wanted, before) {
+				if err := h.inside.Signal(gctx, j.container, signal); err != nil && !errors.Is(err, hot.ErrGone) {
+					return err
+				}
+			}
+			h.project.log.Debug("hot path: wrote", "service", s.name, "pod", j.pod.Name, "files", len(j.files), "took", time.Since(at))
+			mu.Lock()
+			defer mu.Unlock()
+			s.had[j.container.ID] = hot.Has(s.aim.wanted, s.aim.now)
+			wrote.add(j.files)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// markOnce marks a pod before anything is written into it.
+func (h *hotpath) markOnce(ctx context.Context, s *hotService, p kube.Pod) error {
+	if s.marked[p.UID] {
+		return nil
+	}
+	if _, marked := p.Hot[s.name]; !marked {
+		if err := h.cluster.MarkHot(ctx, p, s.name, s.mark()); err != nil {
+			return err
+		}
+	}
+	s.bears(p, true)
+	return nil
+}
+
+// remark brings the marks of pods up to date, beside everything else: how many files there are is only for people.
+func (h *hotpath) remark(s *hotService) {
+	isHot, m := s.isHot(), hot.Mark{}
+	if isHot {
+		m = s.mark()
+	}
+	var pods []kube.Pod
+	for _, p := range h.podsOf(s.name) {
+		had, marked := p.Hot[s.name]
+		if marked != isHot || marked && (had.Way != m.Way || had.Image != m.Image || had.Files != m.Files) {
+			if isHot || s.marked[p.UID] {
+				pods = append(pods, p)
+			}
+			s.bears(p, isHot)
+		}
+	}
+	if len(pods) == 0 {
+		return
+	}
+	h.work.Go(func() {
+		for _, p := range pods {
+			if err := h.cluster.MarkHot(h.ctx, p, s.name, m); err != nil && h.ctx.Err() == nil {
+				h.project.log.Debug("hot path: mark", "pod", p.Name, "error", err)
+			}
+		}
+	})
+}
+
+// bears remembers whether a pod bears a mark.
+func (s *hotService) bears(p kube.Pod, mark bool) {
+	if s.marked == nil {
+		s.marked = map[string]bool{}
+	}
+	if mark {
+		s.marked[p.UID] = true
+	} else {
+		delete(s.marked, p.UID)
+	}
+}
