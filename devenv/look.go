@@ -188,15 +188,26 @@ func describe(s *event.Service, workloads []kube.Workload, pods []kube.Pod) {
 		}
 		s.Pods = append(s.Pods, event.Pod{
 			Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node, Phase: pod.Phase, Ready: pod.Ready, Restarts: pod.Restarts, Image: image,
+			Hot: hotOf(pod, s.Name),
 		})
+		_, isHot := pod.Hot[s.Name]
 		switch {
-		case image == s.Image:
+		case image == s.Image && !isHot:
 			current++
 		case pod.Phase != "Terminating":
 			other++
 		}
 	}
 	s.Current = current > 0 && other == 0
+}
+
+// hotOf says what a pod runs of a service in the place of what is declared; nil if nothing.
+func hotOf(pod kube.Pod, service string) *event.Hot {
+	m, ok := pod.Hot[service]
+	if !ok {
+		return nil
+	}
+	return &event.Hot{Way: string(m.Way), Image: m.Image, Files: m.Files, Since: m.Since}
 }
 
 // LogsOptions say which logs, and how much of them.

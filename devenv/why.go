@@ -69,6 +69,9 @@ func (p *Project) whyService(ctx context.Context, a asked, name string) (event.W
 			continue
 		}
 		s.Objects = append(s.Objects, o.ID.String())
+		if hot := a.observed.Hot[o.ID]; hot != "" {
+			s.Hot = append(s.Hot, o.ID.String()+": "+hot)
+		}
 		if live := a.observed.Live[o.ID]; live.Exists && !live.Ready && a.cluster != nil {
 			e, err := a.cluster.Explain(ctx, *o, a.mask.Object)
 			if err != nil {
@@ -90,17 +93,22 @@ func answerFor(cause string, since time.Time, w event.Why) string {
 	if !since.IsZero() {
 		at = " since " + since.Local().Format(time.DateTime)
 	}
-	var said []string
+	var said, hot []string
+	if w.Service != nil {
+		hot = w.Service.Hot
+	}
 	switch own := ownSteps(w); {
 	case cause != "":
 		said = append(said, cause+at)
 	case len(own) > 0:
 		said = append(said, own[0].Cause)
+		hot = nil // the cause
 	case at != "":
 		said = append(said, "unchanged"+at)
 	default:
 		said = append(said, "nothing to do")
 	}
+	said = append(said, hot...)
 	for _, waits := range w.Waiting {
 		text := waits.ID + " is not ready: " + waits.Message
 		if waits.Reason != "" {

@@ -62,6 +62,8 @@ func TestAnswers(t *testing.T) {
 	await := plan.Step{Number: 2, Action: plan.Await, Subject: "Deployment/academy/web", Cause: "was applied"}
 	needed := plan.Step{Number: 3, Action: plan.Apply, Subject: "ConfigMap/academy/c", Cause: "declaration changed"}
 	load := plan.Step{Number: 4, Action: plan.Load, Subject: "node a", Cause: "not on the node", Image: &plan.Image{Service: "web"}}
+	restart := plan.Step{Number: 5, Action: plan.Restart, Subject: "Deployment/academy/web", Cause: "2 pods hot: 3 files synced"}
+	hot := &event.WhyService{Name: "web", Hot: []string{"Deployment/academy/web: 2 pods hot: 3 files synced"}}
 	waiting := []event.Waiting{{ID: "Deployment/academy/web", Message: "0 of 1 replicas ready"}}
 	hopeless := []event.Waiting{{ID: "Deployment/academy/web", Message: "x", Reason: "CrashLoopBackOff: web exited"}}
 	for _, c := range []struct {
@@ -78,6 +80,9 @@ func TestAnswers(t *testing.T) {
 			"unchanged since 2026-03-01 12:00:00; Deployment/academy/web is not ready: 0 of 1 replicas ready"},
 		{"", since, event.Why{Waiting: hopeless}, "unchanged since 2026-03-01 12:00:00; Deployment/academy/web will not become ready: CrashLoopBackOff: web exited"},
 		{"", since, event.Why{Service: &event.WhyService{Name: "web"}, Steps: []plan.Step{load, await}}, "not on the node"},
+		{"", since, event.Why{Service: hot, Steps: []plan.Step{restart, await}}, "2 pods hot: 3 files synced"},
+		{"main.go changed", since, event.Why{Service: hot, Steps: []plan.Step{apply, await}},
+			"main.go changed since 2026-03-01 12:00:00; Deployment/academy/web: 2 pods hot: 3 files synced"},
 	} {
 		if got := answerFor(c.cause, c.since, c.w); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)

@@ -1,6 +1,11 @@
 package event
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"github.com/devenv-run/devenv/devenv/plan"
+)
 
 // Rendered holds the objects that `up` would apply, as a YAML stream. It answers `devenv render`.
 type Rendered struct {
@@ -32,7 +37,7 @@ type Node struct {
 // Service is a service of devenv.yaml with the pods that run its image.
 type Service struct {
 	Name string `json:"name"`
-	// Image is the reference that the working tree stands for; Current says whether all pods run it.
+	// Image is the reference that the working tree stands for; Current says whether all pods run it, and nothing else.
 	Image     string     `json:"image"`
 	Current   bool       `json:"current"`
 	Workloads []Workload `json:"workloads,omitempty"`
@@ -56,7 +61,28 @@ type Pod struct {
 	Phase     string `json:"phase"` // Running, or why not: CrashLoopBackOff
 	Ready     bool   `json:"ready"`
 	Restarts  int    `json:"restarts"`
-	Image     string `json:"image"` // the service's image that the pod runs
+	Image     string `json:"image"` // the service's image that the pod runs; while it is hot, the one in its place
+	Hot       *Hot   `json:"hot,omitempty"`
+}
+
+// Hot says what a pod runs of a service in the place of what is declared, until devenv settles it.
+type Hot struct {
+	Way   string    `json:"way"`             // sync: files written into it; image: a layer on top of the deployed image; swap: a built image that was not rolled out
+	Image string    `json:"image,omitempty"` // in the place of the declared one; empty if only files were written
+	Files int       `json:"files,omitempty"` // written into its containers
+	Since time.Time `json:"since"`
+}
+
+// String is what is hot, in short: "3 files synced", "image grades:devenv-hot-3f2a9c".
+func (h Hot) String() string {
+	var said []string
+	if h.Image != "" {
+		said = append(said, "image "+plan.ShortRef(h.Image))
+	}
+	if h.Files > 0 || h.Image == "" {
+		said = append(said, plan.Count(h.Files, "file")+" synced")
+	}
+	return strings.Join(said, ", ")
 }
 
 // Deleted says that something of ours is gone: an object, or the cluster.

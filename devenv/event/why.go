@@ -28,6 +28,7 @@ type WhyService struct {
 	At       time.Time `json:"at,omitzero"`
 	Changes  []string  `json:"changes,omitempty"` // what changed since: "base image debian:bookworm-slim changed"
 	Objects  []string  `json:"objects,omitempty"` // what runs the image
+	Hot      []string  `json:"hot,omitempty"`     // what its pods run in the place of it: "Deployment/academy/grades: 2 pods hot: 3 files synced"
 }
 
 // WhyObject is what is declared of an object, and what is.

@@ -142,6 +142,8 @@ func (p printer) status(s event.Status) string {
 		switch {
 		case len(service.Pods) == 0:
 			b.WriteString("  no pods")
+		case hotPods(service) > 0:
+			b.WriteString("  " + p.paint(yellow, plan.Count(hotPods(service), "pod")+" hot") + p.paint(dim, ", until `devenv up`"))
 		case !service.Current:
 			b.WriteString("  " + p.paint(yellow, "not what the working tree declares"))
 		}
@@ -155,7 +157,11 @@ func (p printer) status(s event.Status) string {
 		}
 		t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
 		for _, pod := range service.Pods {
-			fmt.Fprintf(t, "    %s\t%s\t%s\t%s\t%s\n", pod.Name, pod.Phase, ready(pod.Ready), plan.Count(pod.Restarts, "restart"), pod.Node)
+			fmt.Fprintf(t, "    %s\t%s\t%s\t%s\t%s", pod.Name, pod.Phase, ready(pod.Ready), plan.Count(pod.Restarts, "restart"), pod.Node)
+			if pod.Hot != nil {
+				fmt.Fprintf(t, "\thot since %s: %s", pod.Hot.Since.Local().Format(time.TimeOnly), pod.Hot)
+			}
+			fmt.Fprintln(t)
 		}
 		t.Flush()
 		if len(service.Endpoints) > 0 && len(service.Pods) > 0 {
@@ -163,6 +169,17 @@ func (p printer) status(s event.Status) string {
 		}
 	}
 	return b.String()
+}
+
+// hotPods counts a service's pods that run something else than is declared.
+func hotPods(s event.Service) int {
+	n := 0
+	for _, pod := range s.Pods {
+		if pod.Hot != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func ready(ok bool) string {

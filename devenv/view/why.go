@@ -57,6 +57,9 @@ func (p printer) whyService(b *strings.Builder, s event.WhyService) {
 	if len(s.Objects) > 0 {
 		fmt.Fprintf(b, "  runs in   %s\n", strings.Join(s.Objects, ", "))
 	}
+	for _, h := range s.Hot {
+		fmt.Fprintf(b, "  hot       %s\n", h)
+	}
 	if len(s.Changes) > 0 {
 		b.WriteString("  changed since:\n")
 		for _, c := range s.Changes {

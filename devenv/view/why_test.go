@@ -11,7 +11,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/view"
 )
 
-// whys are answers for all that there is to answer. at is a time in them.
+// whys are answers for all that there is to answer, and what is hot. at is a time in them.
 func whys(at time.Time) []event.Event {
 	apply := plan.Step{Number: 2, Needs: []int{1}, Action: plan.Apply, Subject: "Deployment/academy/grades", Cause: "image changed", Source: "academy"}
 	return []event.Event{
@@ -25,6 +25,21 @@ func whys(at time.Time) []event.Event {
 				ID: "Deployment/academy/grades", Message: "0 of 1 replicas ready", Reason: "CrashLoopBackOff: exited", Detail: "one\ntwo", Next: "Correct it.",
 			}},
 		},
+		event.Why{
+			Subject: "service web", Answer: "2 pods hot: 3 files synced",
+			Service: &event.WhyService{Name: "web", Image: "web:devenv-1", Objects: []string{"Deployment/academy/web"}, Hot: []string{"Deployment/academy/web: 2 pods hot: 3 files synced"}},
+			Steps:   []plan.Step{{Number: 1, Action: plan.Restart, Subject: "Deployment/academy/web", Cause: "2 pods hot: 3 files synced"}},
+		},
+		event.Status{Environment: "academy", Cluster: event.Cluster{Name: "devenv-academy", Status: "running"}, Services: []event.Service{{
+			Name: "web", Image: "registry.example.com/web:devenv-1",
+			Pods: []event.Pod{
+				{Namespace: "academy", Name: "web-1", Node: "a", Phase: "Running", Ready: true, Image: "registry.example.com/web:devenv-1",
+					Hot: &event.Hot{Way: "sync", Files: 3, Since: at}},
+				{Namespace: "academy", Name: "web-22", Node: "a", Phase: "Running", Ready: true, Restarts: 1, Image: "registry.example.com/web:devenv-hot-0011223344",
+					Hot: &event.Hot{Way: "image", Image: "registry.example.com/web:devenv-hot-0011223344", Files: 1, Since: at}},
+				{Namespace: "academy", Name: "web-3", Node: "a", Phase: "Pending", Image: "registry.example.com/web:devenv-1"},
+			},
+		}}},
 		event.Why{Subject: "service web", Answer: "nothing to do", Service: &event.WhyService{Name: "web", Image: "web:devenv-1"}},
 		event.Why{
 			Subject: "Secret/academy/db", Answer: "declaration changed since 2026-03-01 12:00:00",
