@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,26 +19,18 @@ const trialTime = 1200 * time.Millisecond
 
 // exchange gives containers of one pod other images, and waits until they are ready.
 type exchange struct {
-	c        *Cluster
-	pod      *corev1.Pod       // as it was before
-	images   map[string]string // by container
-	metadata map[string]any    // what else changes about the pod, as a patch
-	hold     bool              // the pod is withdrawn, and stays so until its containers are replaced
-	trial    bool              // nobody knows yet whether this version keeps running
-	back     bool              // it returns to what ran before, which the kubelet may put off after crashes
+	c         *Cluster
+	pod       *corev1.Pod       // as it was before
+	images    map[string]string // by container
+	metadata  map[string]any    // what else changes about the pod, as a patch
+	withdrawn time.Time         // when the pod was withdrawn, and so stays until its containers are replaced; zero if it was not
+	trial     bool              // nobody knows yet whether this version keeps running
+	back      bool              // it returns to what ran before, which the kubelet may put off after crashes
 }
 
 // run does it. A *stuck says that the new containers are not going to be ready; its pods hold the pod as it is then. An error of the API with the reason
 // NotFound or Conflict says that the pod is no longer there.
 func (e *exchange) run(ctx context.Context) error {
-	var changed *corev1.Pod
-	err := persist(ctx, changePatience, func(ctx context.Context) (err error) {
-		changed, err = e.c.patchPod(ctx, e.pod, e.pod.UID, e.metadata, e.images)
-		return err
-	})
-	if err != nil {
-		return err
-	}
 	following, stop := context.WithCancel(ctx)
 	g, following := errgroup.WithContext(following)
 	var seen picture
@@ -45,7 +38,7 @@ func (e *exchange) run(ctx context.Context) error {
 	pods := e.c.dynamic.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(e.pod.Namespace)
 	byName := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", e.pod.Name).String()}
 	g.Go(func() error { return follow(following, pods, byName, &seen, poked.give) })
-	err = e.wait(following, changed, &seen, poked)
+	err := e.change(following, &seen, poked)
 	stop()
 	if failed := g.Wait(); failed != nil {
 		return failed // why following ended, and with it the wait
@@ -53,40 +46,61 @@ func (e *exchange) run(ctx context.Context) error {
 	return err
 }
 
+// change changes the images, once the pod is followed: what the kubelet reports next is to be seen at once.
+func (e *exchange) change(ctx context.Context, seen *picture, changed poke) error {
+	for _, whole := seen.look(); !whole; _, whole = seen.look() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	err := persist(ctx, changePatience, func(ctx context.Context) error {
+		_, err := e.c.patchPod(ctx, e.pod, e.pod.UID, e.metadata, e.images)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return e.wait(ctx, seen, changed)
+}
+
 // wait looks at the pod after every change, and when only time has passed.
-func (e *exchange) wait(ctx context.Context, now *corev1.Pod, seen *picture, changed poke) error {
+func (e *exchange) wait(ctx context.Context, seen *picture, changed poke) error {
 	end := time.NewTimer(e.c.timeout)
 	defer end.Stop()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var running time.Time // since when all the new containers do, as far as it was seen
+	now := e.pod
 	for {
-		if items, whole := seen.look(); whole {
-			u := items[e.pod.UID]
-			if u == nil {
-				return apierrors.NewNotFound(corev1.Resource("pods"), e.pod.Name)
-			}
-			p, err := podOf(u)
-			if err != nil {
-				return err
-			}
+		items, _ := seen.look()
+		u := items[e.pod.UID]
+		if u == nil {
+			return apierrors.NewNotFound(corev1.Resource("pods"), e.pod.Name)
+		}
+		p, err := podOf(u)
+		if err != nil {
+			return err
+		}
+		if e.changed(p) {
 			now = p
-		}
-		state := e.judge(now)
-		switch {
-		case state.bad != nil:
-			return &stuck{verdict: *state.bad, pods: []*corev1.Pod{now}}
-		case state.replaced && running.IsZero():
-			running = time.Now()
-		case !state.replaced:
-			running = time.Time{}
-		}
-		if state.ready && (!e.trial || state.probed || time.Since(running) >= trialTime) {
-			return nil
-		}
-		if e.hold && !state.replaced {
-			if err := e.c.hold(ctx, now); err != nil {
-				return err
+			state := e.judge(now)
+			switch {
+			case state.bad != nil:
+				return &stuck{verdict: *state.bad, pods: []*corev1.Pod{now}}
+			case state.replaced && running.IsZero():
+				running = time.Now()
+			case !state.replaced:
+				running = time.Time{}
+			}
+			if state.ready && (!e.trial || state.probed || time.Since(running) >= trialTime) {
+				return nil
+			}
+			if !e.withdrawn.IsZero() && !state.replaced {
+				if err := e.c.hold(ctx, now, e.withdrawn); err != nil {
+					return err
+				}
 			}
 		}
 		select {
@@ -99,6 +113,11 @@ func (e *exchange) wait(ctx context.Context, now *corev1.Pod, seen *picture, cha
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// changed says whether the pod was read after the images changed.
+func (e *exchange) changed(p *corev1.Pod) bool {
+	return !slices.ContainsFunc(p.Spec.Containers, func(k corev1.Container) bool { return e.images[k.Name] != "" && e.images[k.Name] != k.Image })
 }
 
 // exchanged is how far an exchange is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,21 +44,22 @@ func (c *Cluster) Swap(ctx context.Context, s Swap, r engine.Report) error {
 		}
 	}
 	trial := true
+	var rested time.Time // when the pod before was back in its Services
 	for i, p := range s.Pods {
 		if len(s.Pods) > 1 {
 			r(fmt.Sprintf("pod %d of %d", i+1, len(s.Pods)))
 		}
-		did, err := c.swapPod(ctx, s, p, trial)
+		did, err := c.swapPod(ctx, s, p, trial, rested)
 		if err != nil {
 			return err
 		}
-		trial = trial && !did
+		trial, rested = trial && !did, time.Now()
 	}
 	return nil
 }
 
 // swapPod swaps one pod, and says whether there was anything to swap.
-func (c *Cluster) swapPod(ctx context.Context, s Swap, p Pod, trial bool) (did bool, err error) {
+func (c *Cluster) swapPod(ctx context.Context, s Swap, p Pod, trial bool, rested time.Time) (did bool, err error) {
 	before, others, err := c.beside(ctx, p)
 	if err != nil {
 		return false, unanswered(err, "pod "+p.Name+" could not be read")
@@ -81,14 +83,14 @@ func (c *Cluster) swapPod(ctx context.Context, s Swap, p Pod, trial bool) (did b
 	if len(wanted) == 0 {
 		return false, c.MarkHot(ctx, p, s.Service, s.Mark)
 	}
-	withdrawn := others > 0 && podReady(before)
-	if withdrawn {
+	var withdrawn time.Time
+	if others > 0 && podReady(before) {
 		defer func() { c.rejoin(ctx, before) }()
-		if err := c.withdraw(ctx, before); err != nil {
+		if withdrawn, err = c.withdraw(ctx, before, rested); err != nil {
 			return false, unanswered(err, "pod "+p.Name+" could not be taken out of its Services")
 		}
 	}
-	e := exchange{c: c, pod: before, images: wanted, metadata: remark(before, s.Service, s.Mark), hold: withdrawn, trial: trial}
+	e := exchange{c: c, pod: before, images: wanted, metadata: remark(before, s.Service, s.Mark), withdrawn: withdrawn, trial: trial}
 	err = e.run(ctx)
 	var failed *stuck
 	switch {

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,41 +23,97 @@ import (
 // second, and until then writes them anew only when a pod of the Service changes. By then the kubelet has made that one report, and Ready=False in the
 // pod's status lasts until its next one: when the new container runs, or at the round that it makes every ten seconds. A devenv that is
 // killed meanwhile leaves nothing that these two would not put right.
+const (
+	// proxyPatience is what kube-proxy is given to stop sending connections to an endpoint that was taken out. Nothing says when it has. In
+	// clusters that devenv creates it waits at most 0.1 s (its minSyncPeriod) and then needs some 50 ms.
+	proxyPatience = 250 * time.Millisecond
+	// sliceRest is after which time the controller of EndpointSlices looks at what somebody, or it itself, has written.
+	sliceRest = 1050 * time.Millisecond
+	// reportPatience is how long after the withdrawal the kubelet's report may come before the controller is going to look.
+	reportPatience = 800 * time.Millisecond
+)
 
-// proxyPatience is what kube-proxy is given to stop sending connections to an endpoint that was taken out. Nothing says when it has. In
-// clusters that devenv creates it waits at most 0.1 s (its minSyncPeriod) and then needs some 50 ms.
-const proxyPatience = 250 * time.Millisecond
-
-// withdraw takes a pod out of its Services, and returns when no new connection reaches it that way.
-func (c *Cluster) withdraw(ctx context.Context, p *corev1.Pod) error {
+// withdraw takes a pod out of its Services, and returns when no new connection reaches it that way, with the time from which on the controller
+// may put it back. rested is a time before which the slices were written last, as far as the caller knows one.
+func (c *Cluster) withdraw(ctx context.Context, p *corev1.Pod, rested time.Time) (since time.Time, err error) {
+	if err := c.quiet(ctx, p, rested); err != nil {
+		return since, err
+	}
 	const tries = 5
 	for range tries {
+		since = time.Now()
 		changed, err := c.endpoints(ctx, p, false)
 		if err != nil || !changed {
-			return err
+			return since, err
 		}
 		if err := sleep(ctx, proxyPatience); err != nil {
-			return err
+			return since, err
 		}
 		// The controller may have put it back for the sake of another pod; then nothing is won yet.
 	}
-	return fmt.Errorf("pod %s is put back into its Services each time that it is taken out", p.Name)
+	return since, fmt.Errorf("pod %s is put back into its Services each time that it is taken out", p.Name)
+}
+
+// quiet waits until the pod's slices were left alone for long enough that their controller has no look at them in mind, which would undo what
+// is written now.
+func (c *Cluster) quiet(ctx context.Context, p *corev1.Pod, rested time.Time) error {
+	all, err := c.slicesOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	var last time.Time
+	for i := range all {
+		for _, f := range all[i].GetManagedFields() {
+			if f.Time != nil {
+				last = later(last, f.Time.Add(time.Second)) // times are cut to the second
+			}
+		}
+	}
+	if !rested.IsZero() && rested.Before(last) {
+		last = rested
+	}
+	return sleep(ctx, max(0, min(sliceRest, time.Until(last.Add(sliceRest)))))
+}
+
+// slicesOf lists the EndpointSlices that a pod is in.
+func (c *Cluster) slicesOf(ctx context.Context, p *corev1.Pod) ([]unstructured.Unstructured, error) {
+	var all *unstructured.UnstructuredList
+	err := persist(ctx, readPatience, func(ctx context.Context) (err error) {
+		all, err = c.dynamic.Resource(endpointSlices).Namespace(p.Namespace).List(ctx, metav1.ListOptions{})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all.Items, func(s unstructured.Unstructured) bool { return len(endpointsOf(&s, p.UID)) == 0 }), nil
+}
+
+// endpointsOf are the endpoints of a slice that are a pod's. Changing them changes the slice.
+func endpointsOf(slice *unstructured.Unstructured, pod types.UID) []map[string]any {
+	list, _ := slice.Object["endpoints"].([]any)
+	var found []map[string]any
+	for _, item := range list {
+		endpoint, _ := item.(map[string]any)
+		if uid, _, _ := unstructured.NestedString(endpoint, "targetRef", "uid"); uid == string(pod) {
+			found = append(found, endpoint)
+		}
+	}
+	return found
 }
 
 // endpoints says in every EndpointSlice of a pod whether it serves. changed says whether any said otherwise before.
 func (c *Cluster) endpoints(ctx context.Context, p *corev1.Pod, serves bool) (changed bool, err error) {
-	slices := c.dynamic.Resource(endpointSlices).Namespace(p.Namespace)
 	err = persist(ctx, changePatience, func(ctx context.Context) error {
-		all, err := slices.List(ctx, metav1.ListOptions{})
+		all, err := c.slicesOf(ctx, p)
 		if err != nil {
 			return err
 		}
-		for i := range all.Items {
-			if !setServing(&all.Items[i], p.UID, serves) {
+		for i := range all {
+			if !setServing(&all[i], p.UID, serves) {
 				continue
 			}
 			changed = true
-			_, err := slices.Update(ctx, &all.Items[i], metav1.UpdateOptions{FieldManager: c.manager})
+			_, err := c.dynamic.Resource(endpointSlices).Namespace(p.Namespace).Update(ctx, &all[i], metav1.UpdateOptions{FieldManager: c.manager})
 			if err != nil && !apierrors.IsNotFound(err) {
 				return err // also a conflict: the slices are read again
 			}
@@ -68,13 +125,8 @@ func (c *Cluster) endpoints(ctx context.Context, p *corev1.Pod, serves bool) (ch
 
 // setServing changes a slice's endpoint of a pod so that it serves or does not, and says whether that was a change.
 func setServing(slice *unstructured.Unstructured, pod types.UID, serves bool) bool {
-	list, _, _ := unstructured.NestedSlice(slice.Object, "endpoints")
 	changed := false
-	for _, item := range list {
-		endpoint, _ := item.(map[string]any)
-		if uid, _, _ := unstructured.NestedString(endpoint, "targetRef", "uid"); uid != string(pod) {
-			continue
-		}
+	for _, endpoint := range endpointsOf(slice, pod) {
 		// Nobody saying whether it is ready means that it is.
 		ready, said, _ := unstructured.NestedBool(endpoint, "conditions", "ready")
 		if said && ready == serves || !said && serves {
@@ -83,17 +135,16 @@ func setServing(slice *unstructured.Unstructured, pod types.UID, serves bool) bo
 		endpoint["conditions"] = map[string]any{"ready": serves, "serving": serves, "terminating": false}
 		changed = true
 	}
-	if changed {
-		slice.Object["endpoints"] = list
-	}
 	return changed
 }
 
 // hold keeps a withdrawn pod out of its Services while the kubelet replaces its containers, for which its image was changed: it says of the
-// status that the kubelet has reported since that the pod is not ready. A report that is newer than p wins.
-func (c *Cluster) hold(ctx context.Context, p *corev1.Pod) error {
-	if p.Status.ObservedGeneration < p.Generation || !podReady(p) {
-		return nil // the report is still to come, or already says so
+// status that the kubelet has reported since that the pod is not ready. Where that report is late, it says so of the one before, since otherwise
+// the controller of EndpointSlices puts the pod back. A report that is newer than p wins.
+func (c *Cluster) hold(ctx context.Context, p *corev1.Pod, withdrawn time.Time) error {
+	reported := p.Status.ObservedGeneration >= p.Generation
+	if !podReady(p) || !reported && time.Since(withdrawn) < reportPatience {
+		return nil
 	}
 	p = p.DeepCopy()
 	for i := range p.Status.Conditions {

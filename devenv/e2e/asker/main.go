@@ -29,9 +29,10 @@ func main() {
 	url := flag.String("url", "", "address to ask")
 	clients := flag.Int("clients", 4, "how many ask at the same time")
 	pause := flag.Duration("pause", 5*time.Millisecond, "time between two requests of a client")
+	most := flag.Duration("for", 10*time.Minute, "how long to ask at most")
 	flag.Parse()
 
-	ctx, stop := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), *most)
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
 		stop()
