@@ -3,8 +3,6 @@ package kind
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,7 +22,6 @@ import (
 	leasesapi "github.com/containerd/containerd/api/services/leases/v1"
 	snapshotsapi "github.com/containerd/containerd/api/services/snapshots/v1"
 	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/leases"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -212,33 +209,6 @@ func (s *store) apply(ctx context.Context, l image.Layer, parent, chain string) 
 	return err
 }
 
-// errIncomplete is an image of which something lacks.
-var errIncomplete = errors.New("the image is not complete")
-
-// complete checks that the content of an image is all there, and that it is unpacked.
-func (s *store) complete(ctx context.Context, target *types.Descriptor) error {
-	descriptor := ocispec.Descriptor{MediaType: target.GetMediaType(), Digest: godigest.Digest(target.GetDigest()), Size: target.GetSize()}
-	available, _, _, lacks, err := images.Check(ctx, s.content, descriptor, s.platform)
-	if err != nil {
-		return err
-	}
-	if !available || len(lacks) > 0 {
-		return fmt.Errorf("%w: %d parts lack", errIncomplete, len(lacks))
-	}
-	manifest, err := images.Manifest(ctx, s.content, descriptor, s.platform)
-	if err != nil {
-		return err
-	}
-	diffIDs, err := images.RootFS(ctx, s.content, manifest.Config)
-	if err != nil {
-		return err
-	}
-	if err := s.snapshot(ctx, identity.ChainID(diffIDs).String()); err != nil {
-		return fmt.Errorf("%w: it is not unpacked: %w", errIncomplete, err)
-	}
-	return nil
-}
-
 // refer makes name refer to an image.
 func (s *store) refer(ctx context.Context, name string, target *types.Descriptor) error {
 	record := &imagesapi.Image{Name: name, Target: target}
@@ -270,30 +240,4 @@ func (s *store) known(ctx context.Context, name string) error {
 			return err
 		}
 	}
-}
-
-// named is an image that the node knows by its full reference, with its layers only named. The error is errdefs.ErrNotFound if it does not.
-func (s *store) named(ctx context.Context, name string) (*image.Image, *types.Descriptor, error) {
-	ctx = in(ctx)
-	answer, err := s.images.Get(ctx, &imagesapi.GetImageRequest{Name: name})
-	if err != nil {
-		return nil, nil, errgrpc.ToNative(err)
-	}
-	target := answer.GetImage().GetTarget()
-	manifest, err := images.Manifest(ctx, s.content, ocispec.Descriptor{
-		MediaType: target.GetMediaType(), Digest: godigest.Digest(target.GetDigest()), Size: target.GetSize(),
-	}, s.platform)
-	if err != nil {
-		return nil, nil, err
-	}
-	config, err := content.ReadBlob(ctx, s.content, manifest.Config)
-	if err != nil {
-		return nil, nil, err
-	}
-	data, err := json.Marshal(manifest)
-	if err != nil {
-		return nil, nil, err
-	}
-	i, err := image.Named(data, config)
-	return i, target, err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -101,9 +102,7 @@ func (d *delivery) sendLayers(ctx context.Context, held map[string]image.Holding
 	failures := make([]map[string]error, len(groups))
 	for n, g := range groups {
 		all.Go(func() error {
-			_, failures[n] = d.send(ctx, d.name, g.nodes, d.ids, func(_ context.Context, w io.Writer) error {
-				return image.WriteLayout(w, d.name, g.image)
-			}, "--all-platforms")
+			failures[n] = d.sendGroup(ctx, g)
 			return nil
 		})
 	}
@@ -125,6 +124,30 @@ func (d *delivery) sendLayers(ctx context.Context, held map[string]image.Holding
 	}
 	slices.Sort(rest)
 	return rest
+}
+
+// sendGroup sends nodes the same layers: over connections into them, and to those where that does not work as an archive.
+func (d *delivery) sendGroup(ctx context.Context, g group) map[string]error {
+	var mu sync.Mutex
+	var rest []string
+	var all sync.WaitGroup
+	for _, node := range g.nodes {
+		all.Go(func() {
+			if !d.inside(ctx, node, d.wait.load.finish, func(ctx context.Context, s *store) error { return s.add(ctx, d.name, g.image) }) {
+				mu.Lock()
+				defer mu.Unlock()
+				rest = append(rest, node)
+			}
+		})
+	}
+	all.Wait()
+	if len(rest) == 0 || ctx.Err() != nil {
+		return nil
+	}
+	_, failed := d.send(ctx, d.name, rest, d.ids, func(_ context.Context, w io.Writer) error {
+		return image.WriteLayout(w, d.name, g.image)
+	}, "--all-platforms")
+	return failed
 }
 
 // want is what has to come out of the engine so that nodes which hold what held says can have the image.

@@ -52,6 +52,7 @@ type Options struct {
 	Spec     Spec   // what the cluster has to be; may be empty for Status, Start and Delete
 	Offline  bool   // ask no registry
 	Engine   Engine
+	Inside   *Inside // connections into the cluster's nodes that somebody holds; nil: each question costs a docker exec
 }
 
 // Clusters looks after one kind cluster. Its methods are safe for concurrent use, but only one process may create, start or

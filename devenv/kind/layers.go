@@ -27,10 +27,7 @@ func (k *Clusters) holdings(
 			h := image.Holding{}
 			var err error
 			if len(diffIDs) > 0 {
-				var out []byte
-				if out, err = k.askNode(ctx, ids[node], scriptLayers, diffIDs...); err == nil {
-					h = parseHolding(string(out), diffIDs)
-				}
+				h, err = k.holding(ctx, node, ids[node], diffIDs)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -43,6 +40,21 @@ func (k *Clusters) holdings(
 	}
 	asked.Wait()
 	return held, failed
+}
+
+// holding asks one node.
+func (k *Clusters) holding(ctx context.Context, node, id string, diffIDs []string) (h image.Holding, err error) {
+	if k.inside(ctx, node, k.wait.node, func(ctx context.Context, s *store) error {
+		h, err = s.holding(ctx, diffIDs)
+		return err
+	}) {
+		return h, nil
+	}
+	out, err := k.askNode(ctx, id, scriptLayers, diffIDs...)
+	if err != nil {
+		return nil, err
+	}
+	return parseHolding(string(out), diffIDs), nil
 }
 
 // parseHolding reads what layers.sh prints. A line that does not make sense is a layer that is not held. Where a layer is held more than once the one that

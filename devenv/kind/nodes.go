@@ -26,7 +26,7 @@ var (
 
 // NodeImages says which of refs each node holds so that a pod can run it: node → reference → held. An image counts only if all its
 // content is there and it is unpacked. Every node and every ref has an entry. It costs one docker exec a node, all at
-// once. A node that does not answer is a fault.Machine.
+// once, unless there are connections. A node that does not answer is a fault.Machine.
 func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[string]map[string]bool, error) {
 	names := make([]string, len(refs))
 	for i, ref := range refs {
@@ -50,12 +50,9 @@ func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[st
 		group.Go(func() error {
 			found := map[string]bool{}
 			if len(refs) > 0 {
-				out, err := k.askNode(ctx, ids[node], scriptHeld, names...)
-				if err != nil {
+				var err error
+				if found, err = k.heldBy(ctx, node, ids[node], names); err != nil {
 					return k.nodeFault(ctx, "asking "+node+" for its images", node, err)
-				}
-				for line := range strings.Lines(string(out)) {
-					found[strings.TrimSpace(line)] = true
 				}
 			}
 			mu.Lock()
@@ -71,6 +68,25 @@ func (k *Clusters) NodeImages(ctx context.Context, nodes, refs []string) (map[st
 		return nil, err
 	}
 	return held, nil
+}
+
+// heldBy asks one node which images, by their full references, it holds.
+func (k *Clusters) heldBy(ctx context.Context, node, id string, names []string) (found map[string]bool, err error) {
+	if k.inside(ctx, node, k.wait.node, func(ctx context.Context, s *store) error {
+		found, err = s.held(ctx, names)
+		return err
+	}) {
+		return found, nil
+	}
+	out, err := k.askNode(ctx, id, scriptHeld, names...)
+	if err != nil {
+		return nil, err
+	}
+	found = map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		found[strings.TrimSpace(line)] = true
+	}
+	return found, nil
 }
 
 // nodeIDs finds the containers of nodes, by name. They are spoken to by ID: a name may meanwhile belong to a node of somebody else.

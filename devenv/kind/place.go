@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // place is where the store of a node is, opened when it is needed and again when it broke.
@@ -101,4 +102,15 @@ func (i *Inside) place(node string) (*place, error) {
 		i.stores[id] = p
 	}
 	return p, nil
+}
+
+// inside does something over a connection into a node, if there are any, and reports whether it worked. Where it did not there is another way, which says
+// what is wrong if that is not only the connection.
+func (k *Clusters) inside(ctx context.Context, node string, within time.Duration, do func(ctx context.Context, s *store) error) bool {
+	if k.Inside == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return k.Inside.with(ctx, node, func(s *store) error { return do(ctx, s) }) == nil
 }

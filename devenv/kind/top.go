@@ -39,7 +39,7 @@ func (i *Inside) Top(ctx context.Context, base, ref string, layer hot.Layer, nod
 	for _, node := range nodes {
 		all.Go(func() {
 			err := i.with(ctx, node, func(s *store) error {
-				held, _, err := s.named(ctx, from)
+				held, err := s.named(ctx, from)
 				if err != nil {
 					return err
 				}
