@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,7 +16,14 @@ import (
 
 // trialTime is how long the first container of a new version that has no readiness probe has to keep running before the next pod gets it. The
 // kubelet sees that a container exited up to a second later.
-const trialTime = 1200 * time.Millisecond
+const trialTime = 2 * time.Second
+
+// putOffAfter is for how long a container that returns to what ran before may be said to crash, which the kubelet says of the one before it
+// until it has started the other. After that it is putting the start off, for ten seconds and more.
+const putOffAfter = 3 * time.Second
+
+// errPutOff says that the kubelet starts a container only after a while, because it had others of the same image just before.
+var errPutOff = errors.New("the kubelet puts the start off")
 
 // exchange gives containers of one pod other images, and waits until they are ready.
 type exchange struct {
@@ -25,11 +33,13 @@ type exchange struct {
 	metadata  map[string]any    // what else changes about the pod, as a patch
 	withdrawn time.Time         // when the pod was withdrawn, and so stays until its containers are replaced; zero if it was not
 	trial     bool              // nobody knows yet whether this version keeps running
-	back      bool              // it returns to what ran before, which the kubelet may put off after crashes
+	// former says, for a return to what ran before, what that was as the container runtime names it, by container: what the kubelet reports
+	// next may be one more start of the version that crashes, and it may put off the start of the other.
+	former map[string]string
 }
 
 // run does it. A *stuck says that the new containers are not going to be ready; its pods hold the pod as it is then. An error of the API with the reason
-// NotFound or Conflict says that the pod is no longer there.
+// NotFound or Conflict says that the pod is no longer there, and errPutOff that a return takes longer than a new pod.
 func (e *exchange) run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	g, following := errgroup.WithContext(following)
@@ -71,6 +81,7 @@ func (e *exchange) wait(ctx context.Context, seen *picture, changed poke) error 
 	defer end.Stop()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	began := time.Now()
 	var running time.Time // since when all the new containers do, as far as it was seen
 	now := e.pod
 	for {
@@ -89,6 +100,8 @@ func (e *exchange) wait(ctx context.Context, seen *picture, changed poke) error 
 			switch {
 			case state.bad != nil:
 				return &stuck{verdict: *state.bad, pods: []*corev1.Pod{now}}
+			case e.former != nil && state.looping && time.Since(began) >= putOffAfter:
+				return errPutOff
 			case state.replaced && running.IsZero():
 				running = time.Now()
 			case !state.replaced:
@@ -124,6 +137,7 @@ func (e *exchange) changed(p *corev1.Pod) bool {
 type exchanged struct {
 	replaced bool     // all the containers are new ones, and run
 	ready    bool     // the pod is ready with them
+	looping  bool     // one of them waits because it, or the one before, exited
 	probed   bool     // each of them has a readiness probe, whose word can be taken
 	bad      *verdict // why one of them will not be ready
 }
@@ -144,10 +158,14 @@ func (e *exchange) judge(now *corev1.Pod) exchanged {
 		if e.images[s.Name] == "" {
 			continue
 		}
-		if s.State.Running == nil || s.ContainerID == was[s.Name].ContainerID {
+		former := e.former[s.Name]
+		if s.State.Running == nil || s.ContainerID == was[s.Name].ContainerID || former != "" && former != s.ImageID {
 			state.replaced = false
 		}
-		if v := spoilt(was[s.Name], s, e.back); v != nil && state.bad == nil {
+		if w := s.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" {
+			state.looping = true
+		}
+		if v := spoilt(was[s.Name], s, e.former != nil); v != nil && state.bad == nil {
 			v.Pod, v.Container = now, s.Name
 			state.bad = v
 		}

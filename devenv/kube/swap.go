@@ -145,11 +145,24 @@ func (c *Cluster) swapBack(ctx context.Context, s Swap, before *corev1.Pod, old 
 		Next:   "The pod runs the image again that it had. Correct what the container's last lines say.",
 	}
 	now := failed.pods[0]
-	e := exchange{c: c, pod: now, images: old, metadata: formerMarks(before), back: true}
+	e := exchange{c: c, pod: now, images: old, metadata: formerMarks(before), former: map[string]string{}}
+	for _, s := range before.Status.ContainerStatuses {
+		e.former[s.Name] = s.ImageID
+	}
 	err := e.run(ctx)
 	if bad := (*stuck)(nil); errors.As(err, &bad) {
 		f.Next = "The pod was given the image back that it had, and did not become ready with it (" + bad.Error() + "). `devenv up` rolls the service out anew."
 		return f
+	}
+	if errors.Is(err, errPutOff) {
+		// The one that its controller makes in its place runs at once.
+		err = persist(ctx, changePatience, func(ctx context.Context) error {
+			return c.core.Pods(now.Namespace).Delete(ctx, now.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &now.UID}})
+		})
+		f.Next = "The pod was deleted, since the kubelet puts off its next start. The one in its place runs what is declared. Correct what the container's last lines say."
+		if err == nil {
+			return f
+		}
 	}
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		f.Next = "The pod is gone; the one in its place runs what is declared."

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +19,10 @@ import (
 	"github.com/devenv-run/devenv/devenv/hot"
 )
 
-// answering is a server that answers with the version that its image has in its environment, and one that says why it ends for the version crash.
+// answering is a server that answers with the version that its image has in its environment, and one that says why it ends for the versions crash….
 const answering = `
 use IO::Socket::INET;
-if ($ENV{VERSION} eq "crash") { print STDERR "cannot find the database\n"; exit 3 }
+if ($ENV{VERSION} =~ /crash/) { print STDERR "cannot find the database\n"; exit 3 }
 $SIG{TERM} = sub { exit 0 };
 my $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 64, ReuseAddr => 1) or die $!;
 while (1) { my $c = $s->accept or next; sysread $c, my $request, 4096; print $c "HTTP/1.0 200 OK\r\n\r\n$ENV{VERSION}"; close $c }
@@ -288,4 +289,140 @@ func serving(t *testing.T, c *Cluster, ns, name string) int {
 		n += strings.Count(string(text), `"ready":true`)
 	}
 	return n
+}
+
+// The kubelet puts off the start of a container of which it had others of the same image just before. Somebody who saves one broken version after
+// the other has the old one back all the same.
+func TestSwapBackAgainAndAgain(t *testing.T) {
+	c, ns := realCluster(t)
+	repository := "registry.example.com/" + ns + "/app"
+	crashes := []string{"crash1", "crash2", "crash3"}
+	versioned(t, c, repository, append(crashes, "one")...)
+	services := servedBy(t, c, ns, "app", 1, repository+":one", "")
+	for _, v := range crashes {
+		began := time.Now()
+		var pods []Pod
+		until(t, "the old version runs", func(context.Context) bool {
+			pods = slices.DeleteFunc(podsOf(t, c, services), func(p Pod) bool { return p.Phase == "Terminating" })
+			return len(pods) == 1 && pods[0].Ready
+		})
+		t.Logf("ready after %.2f s", time.Since(began).Seconds())
+		began = time.Now()
+		err := c.Swap(t.Context(), Swap{Service: "app", Image: repository + ":" + v, Pods: pods, Mark: hot.Mark{Way: hot.Image, Since: began}}, func(string) {})
+		t.Logf("back after %.2f s: %v", time.Since(began).Seconds(), err)
+		if fault.Of(err) != fault.Deploy {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The only pod of a workload is missing while its container is replaced, and no longer.
+func TestSwapAlone(t *testing.T) {
+	c, ns := realCluster(t)
+	repository := "registry.example.com/" + ns + "/app"
+	versions := []string{"v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8"}
+	versioned(t, c, repository, versions...)
+	services := servedBy(t, c, ns, "app", 1, repository+":v0", "")
+	for _, v := range versions[1:] {
+		stop := asking(t, c, ns, "app")
+		began := time.Now()
+		if err := c.Swap(t.Context(), Swap{Service: "app", Image: repository + ":" + v, Pods: podsOf(t, c, services)}, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(began)
+		a := stop()
+		t.Logf("%s: %.2f s; refused for about %.2f s", v, took.Seconds(), float64(a.Failed)/4*0.006)
+		if a.Bodies[v] == 0 {
+			t.Errorf("%s never answered: %v", v, a.Bodies)
+		}
+	}
+}
+
+// What is hot is seen by Observe, and a restart settles it without leaving anything to do.
+func TestHotIsObservedAndSettled(t *testing.T) {
+	c, ns := realCluster(t)
+	ctx := t.Context()
+	o := declare(t, strings.NewReplacer("NS", ns, "IMAGE", testImage()).Replace(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: NS}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {terminationGracePeriodSeconds: 1, containers: [{name: main, image: IMAGE, imagePullPolicy: IfNotPresent, command: [sleep, "3600"]}]}
+`))
+	source := applyAll(t, c, o)
+	if err := c.Await(ctx, "source", o, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	services := Services{"web": {repositoryOf(testImage())}}
+	pods := podsOf(t, c, services)
+	for _, p := range pods {
+		if err := c.MarkHot(ctx, p, "web", hot.Mark{Way: hot.Sync, Files: 3, Since: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen := observed(t, c, source); seen.Hot[o.ID] != "2 pods hot: 3 files synced" || seen.Live[o.ID].Drift != "" {
+		t.Errorf("hot: %q; %+v", seen.Hot[o.ID], seen.Live[o.ID])
+	}
+	if err := c.MarkHot(ctx, pods[0], "web", hot.Mark{}); err != nil {
+		t.Fatal(err)
+	}
+	if seen := observed(t, c, source); seen.Hot[o.ID] != "1 pod hot: 3 files synced" {
+		t.Errorf("hot: %q", seen.Hot[o.ID])
+	}
+	if err := c.Restart(ctx, "source", o, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Await(ctx, "source", o, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	seen := observed(t, c, source)
+	if live := seen.Live[o.ID]; len(seen.Hot) > 0 || live.Drift != "" || !live.Ready || live.Hash != o.Hash {
+		t.Errorf("settled it is %+v, hot: %v", live, seen.Hot)
+	}
+}
+
+func TestFollowPods(t *testing.T) {
+	c, ns := realCluster(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	repository := repositoryOf(testImage())
+	news := c.FollowPods(ctx, Services{"app": {repository}})
+	expect := func(what string, holds func([]Pod) bool) {
+		t.Helper()
+		late := time.After(time.Minute)
+		for {
+			select {
+			case pods, ok := <-news:
+				if !ok {
+					t.Fatalf("it ended before %s", what)
+				}
+				if holds(pods) {
+					return
+				}
+			case <-late:
+				t.Fatalf("it did not say that %s", what)
+			}
+		}
+	}
+	expect("there is none", func(pods []Pod) bool { return len(pods) == 0 })
+	services := servedBy(t, c, ns, "app", 1, testImage(), "")
+	expect("one is ready", func(pods []Pod) bool { return len(pods) == 1 && pods[0].Ready && pods[0].Namespace == ns })
+	for range 3 { // what nobody takes is not queued up
+		if err := c.MarkHot(ctx, podsOf(t, c, services)[0], "app", hot.Mark{Way: hot.Sync, Files: 1, Since: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("it is hot", func(pods []Pod) bool { return len(pods) == 1 && pods[0].Hot["app"].Files == 1 })
+	first := podsOf(t, c, services)[0]
+	if err := c.core.Pods(ns).Delete(ctx, first.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	expect("another one is ready", func(pods []Pod) bool { return len(pods) == 1 && pods[0].Ready && pods[0].UID != first.UID })
+	cancel()
+	for range news { // it is closed
+	}
 }

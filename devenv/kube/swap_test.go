@@ -69,6 +69,10 @@ func TestJudgeExchange(t *testing.T) {
 	waiting := func(reason string) corev1.ContainerStatus {
 		return corev1.ContainerStatus{Name: "main", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}
 	}
+	imageOf := func(id string, s corev1.ContainerStatus) corev1.ContainerStatus {
+		s.ImageID = id
+		return s
+	}
 	before := ended(running("b", true), "a")
 	for name, c := range map[string]struct {
 		now                     corev1.ContainerStatus
@@ -82,6 +86,8 @@ func TestJudgeExchange(t *testing.T) {
 		"the new one exited":               {now: ended(running("d", true), "c"), ready: true, replaced: true, done: true},
 		"it waits after the new one did":   {now: ended(waiting("CrashLoopBackOff"), "c")},
 		"the old one returns, put off":     {now: ended(waiting("CrashLoopBackOff"), "c"), back: true, hopeful: true},
+		"the broken one starts once more":  {now: ended(running("d", true), "c"), ready: true, back: true, hopeful: true},
+		"the old one is back":              {now: imageOf("app@1", ended(running("d", true), "c")), ready: true, back: true, replaced: true, done: true, hopeful: true},
 		"the image is not there":           {now: waiting("ErrImagePull")},
 		"the image has no such program":    {now: waiting("RunContainerError")},
 		"the old image is not there again": {now: waiting("ErrImagePull"), back: true},
@@ -89,7 +95,10 @@ func TestJudgeExchange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}, {Name: "proxy"}}}}
 			pod.Status.ContainerStatuses = []corev1.ContainerStatus{before, {Name: "proxy"}}
-			e := exchange{pod: pod, images: map[string]string{"main": "app:2"}, back: c.back}
+			e := exchange{pod: pod, images: map[string]string{"main": "app:2"}}
+			if c.back {
+				e.former = map[string]string{"main": "app@1"}
+			}
 			now := pod.DeepCopy()
 			now.Status.ContainerStatuses[0] = c.now
 			if c.ready {
