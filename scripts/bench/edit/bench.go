@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ type bench struct {
 	nodeImage, devenv, log          string
 
 	dir        string
+	run        string // stands for this run of the benchmark in all answers
 	cluster    string    // kind's name of it
 	kubeconfig string    // of the plain cluster
 	output     io.Writer // for what the tool prints
@@ -34,7 +36,8 @@ type bench struct {
 // clusterName is the plain cluster's; devenv's is called by its project.
 const clusterName = "bench-edit"
 
-func (b *bench) run(ctx context.Context) (err error) {
+func (b *bench) measureAll(ctx context.Context) (err error) {
+	b.run = rand.Text()
 	if b.dir, err = os.MkdirTemp("", "devenv-bench-"); err != nil {
 		return err
 	}
@@ -80,6 +83,9 @@ func (b *bench) run(ctx context.Context) (err error) {
 	return nil
 }
 
+// answer is what the service is to say after the nth edit of a kind.
+func (b *bench) answer(kind string, n int) string { return fmt.Sprintf("%s %d of %s", kind, n, b.run) }
+
 // project is that of a case.
 func (b *bench) project(s scenario) *project {
 	return &project{scenario: s, dir: filepath.Join(b.dir, "project"), nodes: b.nodes, replica: b.replicas, mode: b.mode, preStop: b.preStop, with: b.with}
@@ -88,7 +94,7 @@ func (b *bench) project(s scenario) *project {
 // prepareDevenv removes what an earlier run left. The cluster is made by the tool's first start.
 func (b *bench) prepareDevenv(ctx context.Context) (remove func() error, err error) {
 	p := b.project(b.cases[0])
-	if err := p.write("first"); err != nil {
+	if err := p.write(b.answer("first", 0)); err != nil {
 		return nil, err
 	}
 	d := measure.Devenv{Program: b.devenv, Project: p.dir}
@@ -154,13 +160,13 @@ func (b *bench) measure(ctx context.Context, s scenario) (r result, err error) {
 		}
 	}
 	p := b.project(s)
-	if err := p.write("first"); err != nil {
+	if err := p.write(b.answer("first", 0)); err != nil {
 		return r, err
 	}
 	command := strings.NewReplacer("{dir}", p.dir, "{kubeconfig}", b.kubeconfig, "{cluster}", b.cluster, "{devenv}", b.devenv).Replace(b.command)
 	var environ []string
-	if b.kind {
-		environ = append(environ, "KUBECONFIG="+b.kubeconfig)
+	if b.kind { // of the same version for whatever calls it
+		environ = append(environ, "KUBECONFIG="+b.kubeconfig, "PATH="+b.dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
 	t, err := start(ctx, command, p.dir, environ, b.ready, b.output)
 	if err != nil {
@@ -205,12 +211,12 @@ func (b *bench) editing(ctx context.Context, p *project, t *tool, r *result) err
 		}
 		return served, last, err
 	}
-	if _, _, err := one("first"); err != nil {
+	if _, _, err := one(b.answer("first", 0)); err != nil {
 		return err
 	}
 	a.forget()
 	for n := range b.edits {
-		answer := fmt.Sprintf("edit %d", n+1)
+		answer := b.answer("edit", n+1)
 		began := time.Now()
 		if err := p.edit(answer); err != nil {
 			return err
@@ -232,7 +238,7 @@ func (b *bench) alone(ctx context.Context, p *project, r *result) error {
 		return nil
 	}
 	for n := range b.edits + 1 {
-		if err := p.edit(fmt.Sprintf("alone %d", n)); err != nil {
+		if err := p.edit(b.answer("alone", n)); err != nil {
 			return err
 		}
 		began := time.Now()

@@ -44,7 +44,7 @@ func (b *bench) gone(ctx context.Context) error {
 		return err
 	}
 	for _, p := range both {
-		if err := p.write("first"); err != nil {
+		if err := p.write(b.answer("first", 0)); err != nil {
 			return err
 		}
 	}
@@ -59,7 +59,7 @@ func (b *bench) gone(ctx context.Context) error {
 	var took measure.Times
 	for n := range b.edits {
 		for _, p := range both {
-			if err := p.edit(fmt.Sprintf("new %d", n)); err != nil {
+			if err := p.edit(b.answer("new", n)); err != nil {
 				return err
 			}
 			if err := b.removeEverywhere(ctx, p); err != nil {

@@ -12,7 +12,8 @@
 // through the plain `go build` or `docker build`.
 //
 // Where -command is given it is run by sh in the project's directory, with {dir}, {kubeconfig} and {cluster} (kind's name of it) filled in, and has to go
-// on until it is interrupted. With -kind a plain kind cluster is made for it; without, the cluster is devenv's, and {devenv} is the binary.
+// on until it is interrupted. With -kind a plain kind cluster is made for it, and kind is on its PATH; without, the cluster is devenv's, and {devenv} is the
+// binary. The script by-hand, beside this file, is such a tool: docker build, kind load, kubectl apply.
 // Files of the tool's own, such as its configuration, are copied into the project from the directory -with.
 package main
 
@@ -54,7 +55,7 @@ func main() {
 	defer stop()
 	err := b.choose(*only, *ready)
 	if err == nil {
-		err = b.run(ctx)
+		err = b.measureAll(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -99,7 +99,8 @@ func (p *project) write(first string) error {
 	return os.CopyFS(p.dir, os.DirFS(p.with))
 }
 
-// edit has the service answer something else, as soon as it runs what the file says.
+// edit has the service answer something else, as soon as it runs what the file says. It must never have answered that before, in no earlier run
+// either: the engine would remember the build.
 func (p *project) edit(answer string) error {
 	return writeFile(p.edited, []byte(strings.ReplaceAll(p.text, "ANSWER", answer)))
 }
