@@ -3,7 +3,6 @@ package devenv
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -157,7 +156,7 @@ func (s *session) start(ctx context.Context) error {
 		s.out.Emit(event.Notice{Text: "watching all the same: the next save tries again"})
 	}
 	s.out.Emit(event.Watching{Services: s.services()})
-	debug.FreeOSMemory()
+	giveBack()
 	return nil
 }
 
@@ -242,7 +241,7 @@ func (s *session) step(e loop.Event) (left bool) {
 		}
 	}
 	if s.state.Quiet() && len(commands) == 0 {
-		debug.FreeOSMemory() // idle, dev is to be small
+		giveBack() // idle, dev is to be small
 	}
 	return left
 }
