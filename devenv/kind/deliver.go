@@ -38,6 +38,9 @@ func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 	if err != nil {
 		return "", k.engineFault(ctx, "exporting "+i.Short()+" from the engine", err)
 	}
+	if k.Inside == nil {
+		defer k.lent.borrow(k)()
+	}
 	d := &delivery{Clusters: k, image: i, name: name, ids: ids, layers: described.Layers, id: described.ID, bytes: described.Size, report: r}
 	held, release, err := d.claim(ctx, nodes)
 	if err != nil {

@@ -26,38 +26,47 @@ func (m midway) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
 	return m.Engine.Fetch(ctx, w)
 }
 
+// deliverySubject is what DeliverySuite tests, with connections of its own if in is nil.
+func (r *real) deliverySubject(in *kind.Inside) devenvtest.DeliverySubject {
+	o := r.options
+	o.Inside = in
+	return devenvtest.DeliverySubject{
+		Delivery: kind.New(o),
+		Nodes:    r.resolved.Cluster.Nodes,
+		NewImage: func(t *testing.T) plan.Image { return newImage(t, 5<<20) },
+		Derive:   derive,
+		Lose: func(t *testing.T, node string, i plan.Image) {
+			must(t, "docker", "exec", node, "ctr", "--namespace=k8s.io", "content", "rm", layersOf(t, i)[0])
+		},
+		Runs: r.runs,
+		Known: func(ctx context.Context, node string, i plan.Image) (bool, error) {
+			out, err := run(ctx, "docker", "exec", node, "ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
+			return strings.Contains(out, i.Ref), err
+		},
+		Break: func(t *testing.T, node string) func() {
+			must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr", "/usr/local/bin/ctr.away")
+			return func() { must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr.away", "/usr/local/bin/ctr") }
+		},
+		Midway: func(_ *testing.T, do func()) engine.Delivery {
+			o := o
+			o.Engine = midway{o.Engine, do}
+			return kind.New(o)
+		},
+	}
+}
+
 func TestRealDelivery(t *testing.T) {
 	r := newReal(t, kind.Spec{Workers: 2})
 	r.create(t)
 	nodes := r.resolved.Cluster.Nodes
 
-	t.Run("contract", func(t *testing.T) {
-		devenvtest.DeliverySuite(t, func(t *testing.T) devenvtest.DeliverySubject {
-			return devenvtest.DeliverySubject{
-				Delivery: r.Clusters,
-				Nodes:    nodes,
-				NewImage: func(t *testing.T) plan.Image { return newImage(t, 5<<20) },
-				Derive:   derive,
-				Lose: func(t *testing.T, node string, i plan.Image) {
-					must(t, "docker", "exec", node, "ctr", "--namespace=k8s.io", "content", "rm", layersOf(t, i)[0])
-				},
-				Runs: r.runs,
-				Known: func(ctx context.Context, node string, i plan.Image) (bool, error) {
-					out, err := run(ctx, "docker", "exec", node, "ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
-					return strings.Contains(out, i.Ref), err
-				},
-				Break: func(t *testing.T, node string) func() {
-					must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr", "/usr/local/bin/ctr.away")
-					return func() { must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr.away", "/usr/local/bin/ctr") }
-				},
-				Midway: func(_ *testing.T, do func()) engine.Delivery {
-					o := r.options
-					o.Engine = midway{o.Engine, do}
-					return kind.New(o)
-				},
-			}
+	closed := r.Enter()
+	_ = closed.Close()
+	for name, way := range map[string]*kind.Inside{"contract": nil, "contract without connections": closed} {
+		t.Run(name, func(t *testing.T) {
+			devenvtest.DeliverySuite(t, func(*testing.T) devenvtest.DeliverySubject { return r.deliverySubject(way) })
 		})
-	})
+	}
 
 	t.Run("an image counts only while it is complete and unpacked", func(t *testing.T) {
 		i := newImage(t, 1<<20)

@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/devenv-run/devenv/devenv/devenvtest"
 	"github.com/devenv-run/devenv/devenv/digest"
+	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/hot"
 )
 
@@ -23,6 +25,7 @@ type here struct {
 	root, tasks string
 	opened      []stream
 	refuse      string // what docker says instead of running anything
+	silent      bool   // nothing is ever said
 }
 
 func (h *here) open(args ...string) (stream, error) {
@@ -30,6 +33,9 @@ func (h *here) open(args ...string) (stream, error) {
 	prelude := fmt.Sprintf("BEGIN { $main::tasks = '%s'; $main::inside = '%s' }\n", h.tasks, h.root)
 	if h.refuse != "" {
 		prelude = fmt.Sprintf("BEGIN { print STDERR '%s'; exit 1 }\n", h.refuse)
+	}
+	if h.silent {
+		prelude = "BEGIN { 1 while sysread STDIN, my $data, 1 << 16; exit 0 }"
 	}
 	s, err := start(os.Environ(), "perl", "-e", prelude+script)
 	h.opened = append(h.opened, s)
@@ -242,5 +248,98 @@ func TestInsideIsNotLedOutWhileItWrites(t *testing.T) {
 	}
 	if list, err := os.ReadDir(outside); err != nil || len(list) > 0 {
 		t.Errorf("outside there is now %v, %v", list, err)
+	}
+}
+
+func TestInsideOpensABrokenConnectionAgain(t *testing.T) {
+	h, in, _ := newHere(t)
+	src := filepath.Join(t.TempDir(), "src")
+	if err := os.WriteFile(src, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		to := fmt.Sprintf("/srv/f%d", n)
+		if err := in.Write(t.Context(), hereContainer, []hot.File{{To: to, From: src, Kind: digest.File, Mode: 0o644}}); err != nil {
+			t.Fatal(err)
+		}
+		if textOf(h.root+to) != "new" {
+			t.Errorf("%s was not written", to)
+		}
+		_ = h.opened[n].Close()
+	}
+	if len(h.opened) != 3 {
+		t.Errorf("%d connections were opened", len(h.opened))
+	}
+}
+
+func TestInsideSaysWhatANodeLacks(t *testing.T) {
+	h, in, _ := newHere(t)
+	for said, want := range map[string]error{
+		"exec: perl: executable file not found in $PATH": hot.ErrNotInside,
+		"": hot.ErrNotInside,
+	} {
+		h.refuse = said + " "
+		err := in.Write(t.Context(), hereContainer, []hot.File{{To: "/srv/a", Gone: true}})
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), said) {
+			t.Errorf("%q: %v", said, err)
+		}
+	}
+	h.refuse = "Error response from daemon: container 1 is not running"
+	err := in.Signal(t.Context(), hereContainer, "HUP")
+	if errors.Is(err, hot.ErrNotInside) || fault.Of(err) != fault.Machine || !strings.Contains(err.Error(), "the node does not run") {
+		t.Errorf("%v", err)
+	}
+	h.refuse = ""
+	if err := in.Write(t.Context(), hereContainer, []hot.File{{To: "/srv/a", Gone: true}}); err != nil {
+		t.Errorf("once it lacks nothing: %v", err)
+	}
+	if err := errors.Join(in.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := in.Write(t.Context(), hereContainer, nil); !errors.Is(err, errClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestAWriteThatIsStoppedLeavesNothing(t *testing.T) {
+	h, in, _ := newHere(t)
+	big := filepath.Join(t.TempDir(), "big")
+	if err := errors.Join(os.WriteFile(big, nil, 0o600), os.Truncate(big, 64<<30)); err != nil { // it would take minutes
+		t.Fatal(err)
+	}
+	beside := h.root + "/srv/.devenv-hot"
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() {
+		stopped <- in.Write(ctx, hereContainer, []hot.File{{To: "/srv/big", From: big, Kind: digest.File, Mode: 0o644}})
+	}()
+	eventually(t, "it writes beside", func() bool { _, err := os.Stat(beside); return err == nil })
+	cancel()
+	if err := <-stopped; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	eventually(t, "nothing is left", func() bool { _, err := os.Stat(beside); return errors.Is(err, os.ErrNotExist) })
+	if _, err := os.Stat(h.root + "/srv/big"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file is there: %v", err)
+	}
+	// What an agent leaves that is killed goes with the next file of that directory.
+	if err := errors.Join(os.WriteFile(beside, nil, 0o600), os.Truncate(big, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Write(t.Context(), hereContainer, []hot.File{{To: "/srv/big", From: big, Kind: digest.File, Mode: 0o644}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(beside); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the old one is there: %v", err)
+	}
+}
+
+func TestAnAgentThatSaysNothingIsGivenUp(t *testing.T) {
+	h, in, _ := newHere(t)
+	in.clusters.wait.node = 50 * time.Millisecond
+	h.silent = true
+	err := in.Write(t.Context(), hereContainer, nil)
+	if err == nil || !strings.Contains(err.Error(), "did not answer") {
+		t.Errorf("%v", err)
 	}
 }

@@ -52,7 +52,7 @@ type Options struct {
 	Spec     Spec   // what the cluster has to be; may be empty for Status, Start and Delete
 	Offline  bool   // ask no registry
 	Engine   Engine
-	Inside   *Inside // connections into the cluster's nodes that somebody holds; nil: each question costs a docker exec
+	Inside   *Inside // connections into the cluster's nodes that somebody holds; nil: they are opened when something is delivered
 }
 
 // Clusters looks after one kind cluster. Its methods are safe for concurrent use, but only one process may create, start or
@@ -64,6 +64,7 @@ type Clusters struct {
 	connect   func(kubeconfig []byte) (apiServer, error)
 	wait      patience
 	loading   claims
+	lent      lending
 }
 
 // docker runs the docker client.

@@ -107,10 +107,45 @@ func (i *Inside) place(node string) (*place, error) {
 // inside does something over a connection into a node, if there are any, and reports whether it worked. Where it did not there is another way, which says
 // what is wrong if that is not only the connection.
 func (k *Clusters) inside(ctx context.Context, node string, within time.Duration, do func(ctx context.Context, s *store) error) bool {
-	if k.Inside == nil {
+	in := k.Inside
+	if in == nil {
+		in = k.lent.now()
+	}
+	if in == nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return k.Inside.with(ctx, node, func(s *store) error { return do(ctx, s) }) == nil
+	return in.with(ctx, node, func(s *store) error { return do(ctx, s) }) == nil
+}
+
+// lending are connections for as long as somebody needs them. The zero value has none.
+type lending struct {
+	mu    sync.Mutex
+	in    *Inside
+	users int
+}
+
+// borrow opens connections, or takes part in those that are open. The last one to give them back closes them.
+func (l *lending) borrow(k *Clusters) (giveBack func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users == 0 {
+		l.in = k.Enter()
+	}
+	l.users++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.users--; l.users == 0 {
+			_ = l.in.Close() // it never fails
+			l.in = nil
+		}
+	}
+}
+
+func (l *lending) now() *Inside {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.in
 }
