@@ -127,16 +127,17 @@ func (h *hotpath) rules(ctx context.Context, base, now image) hot.Service {
 			opaque = why
 		}
 	}
+	links := linksOf()
 	rules.Use = func(p string, tree digest.Manifest) hot.Use {
 		if opaque != "" {
 			return hot.Use{Why: opaque, Final: true}
 		}
-		u := copies.Of(p, func(p string) digest.Kind {
+		u := copies.Of(p, dockerfile.Tree{Links: links(tree), Kind: func(p string) digest.Kind {
 			if e := hot.Find(tree, p); e != nil {
 				return e.Kind
 			}
 			return 0
-		})
+		}})
 		use := hot.Use{Why: u.Why, Final: u.Final}
 		for _, place := range u.Places {
 			o := &hot.Owner{UID: place.UID, GID: place.GID}
@@ -148,6 +149,33 @@ func (h *hotpath) rules(ctx context.Context, base, now image) hot.Service {
 		return use
 	}
 	return rules
+}
+
+// linksOf lists the links of a tree. The result remembers the trees that it was asked about last: it is asked for every path.
+func linksOf() func(digest.Manifest) []string {
+	type asked struct {
+		first *digest.Entry
+		links []string
+	}
+	var last [2]asked
+	return func(tree digest.Manifest) []string {
+		if len(tree) == 0 {
+			return nil
+		}
+		for _, a := range last {
+			if a.first == &tree[0] {
+				return a.links
+			}
+		}
+		now := asked{first: &tree[0]}
+		for i := range tree {
+			if tree[i].Kind == digest.Link {
+				now.links = append(now.links, tree[i].Path)
+			}
+		}
+		last[0], last[1] = last[1], now
+		return now.links
+	}
 }
 
 // syncRules are those of devenv.yaml as package hot takes them.

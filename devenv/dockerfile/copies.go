@@ -37,12 +37,15 @@ type Place struct {
 	Only     bool // no other instruction, and no base image, puts anything there or below
 }
 
-// Tree says what is at a path of a context; 0 if nothing is.
-type Tree func(path string) digest.Kind
+// Tree is a context.
+type Tree struct {
+	Kind  func(path string) digest.Kind // what is at a path; 0 if nothing is
+	Links []string                      // the paths of all links
+}
 
 // reader is an instruction that reads the context.
 type reader struct {
-	from  []string // clean; "" is all of it
+	from  []string // clean, or a pattern; "" is all of it
 	to    string   // absolute
 	slash bool     // to is a directory
 	mode  *uint32
@@ -128,7 +131,7 @@ func (c *Copies) Of(p string, tree Tree) Use {
 func (c *Copies) one(n int, from, p string, tree Tree) (place *Place, why string) {
 	r := &c.readers[n]
 	switch {
-	case isLink(from, tree): // who knows where it leads
+	case throughLink(from, tree): // who knows where it leads
 		return nil, fmt.Sprintf("line %d copies through a link, %s", r.line, from)
 	case !reads(from, p):
 		return nil, ""
@@ -136,7 +139,7 @@ func (c *Copies) one(n int, from, p string, tree Tree) (place *Place, why string
 		return nil, r.why
 	}
 	if from != "" {
-		switch tree(from) {
+		switch tree.Kind(from) {
 		case digest.File, digest.Dir:
 		case 0:
 			return nil, fmt.Sprintf("line %d copies %s, which is not there", r.line, from)
@@ -155,10 +158,10 @@ func (c *Copies) one(n int, from, p string, tree Tree) (place *Place, why string
 	return &Place{To: to, Mode: r.mode, UID: r.uid, GID: r.gid, Only: r.only}, ""
 }
 
-// isLink says whether a path, or a directory on the way to it, is a link.
-func isLink(from string, tree Tree) bool {
-	for p := from; p != "." && p != ""; p = path.Dir(p) {
-		if tree(p) == digest.Link {
+// throughLink says whether a source is a link, or leads through one.
+func throughLink(from string, tree Tree) bool {
+	for _, link := range tree.Links {
+		if from == link || strings.HasPrefix(from, link+"/") || isPattern(from) && matches(from, link) {
 			return true
 		}
 	}
@@ -167,12 +170,29 @@ func isLink(from string, tree Tree) bool {
 
 // reads says whether a source covers a path.
 func reads(from, p string) bool {
+	if isPattern(from) {
+		return matches(from, p)
+	}
 	return from == "" || p == from || strings.HasPrefix(p, from+"/")
+}
+
+// isPattern says whether a source is one of the simple patterns that sources leaves as they are.
+func isPattern(from string) bool { return strings.ContainsAny(from, "*?") }
+
+// matches says whether a pattern names a path, a directory above it, or a directory on the way to what it names.
+func matches(pattern, p string) bool {
+	elements, parts := strings.Split(pattern, "/"), strings.Split(p, "/")
+	for i := range min(len(elements), len(parts)) {
+		if ok, err := path.Match(elements[i], parts[i]); err == nil && !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // place is where r puts a path that its source from covers; empty for a directory whose contents are copied, not the directory itself.
 func (r reader) place(from, p string, tree Tree) string {
-	if from != "" && tree(from) == digest.File {
+	if from != "" && tree.Kind(from) == digest.File {
 		if r.slash || len(r.from) > 1 {
 			return path.Join(r.to, path.Base(from))
 		}
@@ -194,7 +214,7 @@ func (c *Copies) after(n int, to, p string, tree Tree) (over bool, why string) {
 		for _, from := range r.from {
 			source, ok := r.source(from, to, tree)
 			switch {
-			case !ok || source != "" && tree(source) == 0:
+			case !ok || source != "" && tree.Kind(source) == 0:
 			case source == p && i > n:
 				over = true
 			case source != p:
@@ -207,7 +227,7 @@ func (c *Copies) after(n int, to, p string, tree Tree) (over bool, why string) {
 
 // source is the path of the context that r puts at a place, if there is one.
 func (r reader) source(from, to string, tree Tree) (string, bool) {
-	if from != "" && tree(from) == digest.File {
+	if from != "" && tree.Kind(from) == digest.File {
 		return from, r.place(from, from, tree) == to
 	}
 	if rest, ok := strings.CutPrefix(to, strings.TrimSuffix(r.to, "/")+"/"); ok {

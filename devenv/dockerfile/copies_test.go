@@ -14,11 +14,13 @@ import (
 // tree is a context: directories end with a slash, links have their target behind an arrow.
 func tree(paths ...string) dockerfile.Tree {
 	kinds := map[string]digest.Kind{}
+	var links []string
 	for _, p := range paths {
 		p, _, link := strings.Cut(p, "->")
 		kind := digest.File
 		if link {
 			kind = digest.Link
+			links = append(links, p)
 		} else if strings.HasSuffix(p, "/") {
 			kind = digest.Dir
 		}
@@ -28,7 +30,7 @@ func tree(paths ...string) dockerfile.Tree {
 			kinds[d] = digest.Dir
 		}
 	}
-	return func(p string) digest.Kind { return kinds[p] }
+	return dockerfile.Tree{Kind: func(p string) digest.Kind { return kinds[p] }, Links: links}
 }
 
 // describe is a use as text: "/app/x, /y 644 33:33 only", "nothing", "not provable (final): why".
@@ -95,7 +97,12 @@ func TestWhatBecomesOfAPath(t *testing.T) {
 		{"a program mounts everything", "FROM php:8\nRUN --mount=target=/x cp -r /x /y\n", "README.md", "not provable (final): RUN in line 2 mounts it"},
 		{"a build stage mounts it", "FROM php:8 AS b\nRUN --mount=target=/x cp -r /x /y\nFROM scratch\nCOPY --from=b /y /y\n", "README.md", "not provable: line 2 reads it in a stage that is copied from"},
 		{"a pattern", "FROM php:8\nCOPY *.go /app/\n", "main.go", "not provable (final): line 2 copies by a pattern or a variable, *.go"},
-		{"a pattern may match it", "FROM php:8\nCOPY src/*.php /app/\n", "src/sub/b.php", "not provable (final): line 2 copies by a pattern or a variable, src/*.php"},
+		{"a pattern below a directory does not", "FROM php:8\nCOPY src/*.php /app/\n", "src/sub/b.php", "nothing"},
+		{"a pattern may match it", "FROM php:8\nCOPY src/*.php /app/\n", "src/a.php", "not provable (final): line 2 copies by a pattern or a variable, src/*.php"},
+		{"a pattern for other names", "FROM node:22\nWORKDIR /app\nCOPY package*.json *.go ./\nRUN npm ci\nCOPY src src\n", "src/a.php", "/app/src/a.php"},
+		{"a pattern that may match a link", "FROM php:8\nCOPY cu? /app/\n", "README.md", "not provable (final): line 2 copies through a link, cu?"},
+		{"a pattern for directories", "FROM php:8\nCOPY s*/sub /app/\n", "src/sub/b.php", "not provable (final): line 2 copies by a pattern or a variable, s*/sub"},
+		{"a pattern of many levels", "FROM php:8\nCOPY src/**/x /app/\n", "src/a.php", "not provable (final): line 2 copies by a pattern or a variable, src/**/x"},
 		{"a pattern elsewhere", "FROM php:8\nCOPY src/*.php /app/\n", "README.md", "nothing"},
 		{"a variable in the source", "FROM php:8\nARG D=src\nCOPY $D /app/\n", "README.md", "not provable (final): line 3 copies by a pattern or a variable, $D"},
 		{"a variable in the destination", "FROM php:8\nENV D=/app\nCOPY src $D\n", "src/a.php", "not provable (final): where line 3 copies it to depends on the base image or on variables"},
@@ -153,7 +160,7 @@ func FuzzReadCopies(f *testing.F) {
 			return
 		}
 		for _, kind := range []digest.Kind{0, digest.File, digest.Dir, digest.Link} {
-			u := copies.Of(p, func(string) digest.Kind { return kind })
+			u := copies.Of(p, dockerfile.Tree{Kind: func(string) digest.Kind { return kind }, Links: []string{"a/b"}})
 			for _, place := range u.Places {
 				if !path.IsAbs(place.To) || path.Clean(place.To) != place.To {
 					t.Errorf("%q is put at %q", p, place.To)

@@ -268,14 +268,15 @@ func (w *writing) absolute(to string) string {
 	return path.Join(w.dir, to)
 }
 
-// sources are paths of the context, clean; of one that is not literal, the directory in which its matches are. Addresses are read from elsewhere.
+// sources are paths of the context, clean. A pattern with nothing but * and ? in it stays one; of another source that is not literal it is the directory in which its
+// matches are. Addresses are read from elsewhere.
 func sources(paths []string) []string {
 	var from []string
 	for _, p := range paths {
 		if strings.Contains(p, "://") || strings.HasPrefix(p, "git@") {
 			continue
 		}
-		if !literal(p) {
+		if !literal(p) && (strings.ContainsAny(p, `[]\$`) || strings.Contains(p, "**")) {
 			p = p[:strings.IndexAny(p, patterns)]
 			p = p[:strings.LastIndexByte(p, '/')+1]
 		}
