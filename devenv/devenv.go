@@ -66,6 +66,7 @@ type Project struct {
 
 	course course // how the plans of `dev` are made and carried out; zero for other commands
 
+	inside *kind.Inside                   // connections into the nodes, while a `dev` holds some
 	docker func() (*docker.Engine, error) // opens the engine once
 	closed []func() error
 	said   sync.Map // event.Event → true: what is not said twice
@@ -152,6 +153,7 @@ func (p *Project) clusters(e *docker.Engine) *kind.Clusters {
 		Project:  p.config.Dir,
 		Offline:  p.options.Offline,
 		Engine:   e,
+		Inside:   p.inside,
 		Spec: kind.Spec{
 			Workers:         c.Workers,
 			NodeImage:       c.NodeImage,

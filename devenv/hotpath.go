@@ -64,7 +64,7 @@ func (p *Project) hotpath(ctx context.Context) (*hotpath, error) {
 		changed: make(chan struct{}), said: map[string]bool{},
 	}
 	h.inside = h.clusters.Enter()
-	h.topper = h.inside
+	h.topper, h.clusters.Inside, p.inside = h.inside, h.inside, h.inside
 	h.ctx, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	p.sweepLayers()
 	return h, nil
@@ -74,6 +74,7 @@ func (p *Project) hotpath(ctx context.Context) (*hotpath, error) {
 func (h *hotpath) close() {
 	h.end()
 	h.work.Wait()
+	h.project.inside = nil
 	if err := h.inside.Close(); err != nil {
 		h.project.log.Debug("closing the connections into the nodes", "error", err)
 	}
