@@ -2,9 +2,13 @@ package devenv
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/devenv-run/devenv/devenv/engine"
+	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/kind"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
@@ -13,6 +17,8 @@ type course struct {
 	// images are those of services that are not looked for in the working tree, by service: what was deployed last of the services that a
 	// cycle is not for, and what was found already of those that it is for.
 	images map[string]image
+	// patient says that a cluster which somebody paused is not started: whoever paused it will let it go on.
+	patient bool
 	// only are the services that a cycle is for, where it is not for all: workloads of the others may stay hot.
 	only []string
 	// reshape changes a plan before it is carried out.
@@ -20,6 +26,17 @@ type course struct {
 	// build wraps who builds, and deploy who deploys; ctx is that of the whole run.
 	build  func(engine.Builder) engine.Builder
 	deploy func(context.Context, *gathered, engine.Deployer) engine.Deployer
+}
+
+// paused is the error of a cycle that meets a cluster which somebody paused; nil where that is none.
+func (c course) paused(state kind.State) error {
+	if !c.patient || len(state.Paused) == 0 {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Machine, What: "the cluster is paused: " + strings.Join(state.Paused, ", "),
+		Next: fmt.Sprintf("`docker unpause %s` lets it go on.", strings.Join(state.Paused, " ")),
+	}
 }
 
 // leaveHot takes the workloads that may stay hot out of what a plan is computed from.

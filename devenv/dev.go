@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/config"
-	"github.com/devenv-run/devenv/devenv/digest"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/kind"
@@ -133,7 +132,7 @@ func (s *session) start(ctx context.Context) error {
 	settings := loop.Defaults()
 	settings.SettleAfter, settings.SettleOnExit = s.options.SettleAfter, s.options.SettleOnExit
 	s.state = loop.New(settings, s.services())
-	c := &cycle{session: s, failed: map[string]error{}, errs: map[int]error{}, told: true}
+	c := &cycle{session: s, ctx: ctx, failed: map[string]error{}, errs: map[int]error{}, told: true}
 	c.command.All = true
 	s.recorder.Store(c)
 	var ended loop.CycleEnded
@@ -301,14 +300,8 @@ func (s *session) look(ctx context.Context, service config.Service) (image, erro
 	if err != nil {
 		return image{}, err
 	}
-	cache := digest.OpenCache(p.state.path("files.cache"))
-	found, err := p.image(ctx, service, e.Platform(), cache, newBaseDigests(e, p.options.Offline))
-	if err == nil {
-		if err := cache.Save(); err != nil {
-			p.log.Warn("file cache not saved; the next look reads all files again", "error", err)
-		}
-	}
-	return found, err
+	// The cache is not saved: what no save asks for ages, and here it is one service that is looked at again and again.
+	return p.image(ctx, service, e.Platform(), p.fileCache()(), newBaseDigests(e, p.options.Offline))
 }
 
 // The memory of a session.

@@ -2,8 +2,6 @@ package devenv
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/event"
@@ -106,13 +104,8 @@ func (s *session) there(ctx context.Context) error {
 		return &fault.Error{Kind: fault.Machine, What: "the cluster's API server does not answer", Next: "devenv goes on by itself when it does."}
 	case err != nil:
 		return err
-	case len(state.Paused) > 0:
-		return &fault.Error{
-			Kind: fault.Machine, What: "the cluster is paused: " + strings.Join(state.Paused, ", "),
-			Next: fmt.Sprintf("`docker unpause %s` lets it go on.", strings.Join(state.Paused, " ")),
-		}
-	case state.Status != plan.Running:
-		return nil
+	case state.Status != plan.Running: // stopped: the next cycle starts it
+		return course{patient: true}.paused(state)
 	}
 	return s.answers(ctx)
 }

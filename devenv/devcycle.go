@@ -20,6 +20,7 @@ import (
 // cycle is one cycle while it runs, and the sink of what happens in it.
 type cycle struct {
 	session *session
+	ctx     context.Context //nolint:containedctx // ended: what fails from then on was stopped
 	command loop.StartCycle
 	began   time.Time
 	cause   string
@@ -35,7 +36,7 @@ type cycle struct {
 // cycle carries a cycle out.
 func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.CycleEnded {
 	c := &cycle{
-		session: s, command: command, began: time.Now(), cause: command.Cause, failed: map[string]error{}, errs: map[int]error{},
+		session: s, ctx: ctx, command: command, began: time.Now(), cause: command.Cause, failed: map[string]error{}, errs: map[int]error{},
 	}
 	if c.cause == "" {
 		c.cause = cause(command.Paths)
@@ -49,8 +50,8 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 	var flying builds
 	defer s.starting.Store(false)
 	p.course = course{
-		images: images,
-		build:  flying.join,
+		images: images, patient: true,
+		build: flying.join,
 		reshape: func(g *gathered, todo plan.Plan) plan.Plan {
 			if command.Settle || command.All {
 				return todo
@@ -128,7 +129,7 @@ func (c *cycle) beginBuilds(ctx context.Context, flying *builds, images map[stri
 	if err != nil {
 		return // gathering meets the same error
 	}
-	by := builder{engine: e, images: map[string]image{}}
+	by := builder{engine: e, images: map[string]image{}, cache: c.session.project.fileCache()}
 	var begun []image
 	for _, name := range c.command.Services {
 		i, found := images[name]
@@ -143,6 +144,7 @@ func (c *cycle) beginBuilds(ctx context.Context, flying *builds, images map[stri
 			if present := err == nil && held[i.ref] != ""; present {
 				return true
 			}
+			c.session.project.log.Debug("build begins", "service", i.service.Name, "sinceChange", time.Since(c.command.Changed))
 			c.tellBegin()
 			return false
 		})
@@ -200,11 +202,18 @@ func (c *cycle) Emit(e event.Event) {
 		if e.Step.Cluster != nil {
 			c.session.starting.Store(false)
 		}
+		if c.ctx != nil && c.ctx.Err() != nil {
+			c.session.out.Emit(event.StepStopped{Step: e.Step, Took: e.Took})
+			return
+		}
 		c.mu.Lock()
 		c.errs[e.Step.Number] = e.Err
 		c.blame(e.Step, e.Err)
 		c.mu.Unlock()
 	case event.StepSkipped:
+		if c.ctx != nil && c.ctx.Err() != nil {
+			return
+		}
 		c.mu.Lock()
 		c.blame(e.Step, c.errs[e.Because.Number])
 		c.mu.Unlock()
@@ -269,8 +278,8 @@ func (c *cycle) tellEnd(err error, ended *loop.CycleEnded) {
 		Cycle: c.command.Number, Services: c.named(), Cause: c.cause, Reasons: c.command.Reasons, Ways: map[string]string{},
 		Steps: c.steps, OK: err == nil && !ended.Stopped, Stopped: ended.Stopped, Took: time.Since(c.began), Err: err,
 	}
-	if !c.command.Since.IsZero() {
-		done.Since = time.Since(c.command.Since)
+	if !c.command.Changed.IsZero() {
+		done.Since = time.Since(c.command.Changed)
 	}
 	for name, o := range ended.Outcomes {
 		if o.Err == nil && !ended.Stopped {

@@ -73,7 +73,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	if err != nil {
 		s.tellChanged(c.Paths, c.Service)
 		end.Way, end.Err = "full", err
-		s.out.Emit(event.ShortcutDone{Service: c.Service, Way: "full", Cause: end.Cause, Took: time.Since(c.Since), Err: err})
+		s.out.Emit(event.ShortcutDone{Service: c.Service, Way: "full", Cause: end.Cause, Took: time.Since(c.Changed), Err: err})
 		return end
 	}
 	if s.isDone(c.Service, now.ref) {
@@ -84,7 +84,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	s.setDone(c.Service, "") // what it does before it is cancelled counts: going back to what was deployed is a change then
 	way := ""
 	got, err := s.ways.take(ctx, change{
-		service: service, now: now, deployed: s.deployedImage(c.Service), paths: c.Paths, cause: end.Cause, since: c.Since,
+		service: service, now: now, deployed: s.deployedImage(c.Service), paths: c.Paths, cause: end.Cause, since: c.Changed,
 		started: func(w string) {
 			way = w
 			s.out.Emit(event.ShortcutStarted{Service: c.Service, Way: w, Cause: end.Cause})
@@ -104,7 +104,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	}
 	done := event.ShortcutDone{
 		Service: c.Service, Way: got.way, Cause: end.Cause, Reason: got.reason, Detail: got.detail,
-		OK: err == nil, Took: time.Since(c.Since), Err: err,
+		OK: err == nil, Took: time.Since(c.Changed), Err: err,
 	}
 	if done.Way == "" {
 		done.Way = way

@@ -1,6 +1,7 @@
 package devenv
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,10 +35,13 @@ type image struct {
 	cause   string // why its inputs are not those that were deployed last; empty if they are, or if nothing was
 	known   bool   // its inputs are those that were deployed last
 	inputs  digest.Summary
-	context digest.Manifest // what inputs were made from
-	build   docker.Build
-	bases   []lock.Use // images that it is built from
-	unset   []string   // environment variables that build secrets come from and that are not set
+	context digest.Manifest // what inputs were made from, with the two that follow
+	ignore  *dockerfile.Ignore
+	// dockerfile is its path.
+	dockerfile string
+	build      docker.Build
+	bases      []lock.Use // images that it is built from
+	unset      []string   // environment variables that build secrets come from and that are not set
 }
 
 // images finds the reference of every service's image, in the order of the services. It reads build contexts and asks the engine
@@ -115,7 +119,7 @@ func (p *Project) image(ctx context.Context, s config.Service, platform string, 
 		Context: manifest, Dockerfile: text, Args: s.Build.Args, Target: s.Build.Target, Platform: platform,
 		Bases: digests, Secrets: ids, Dir: s.Build.Context, DockerfilePath: path,
 	}.Summary()
-	i := image{service: s, unset: unset, context: manifest, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
+	i := image{service: s, unset: unset, context: manifest, ignore: ignore, dockerfile: file, ref: s.Image + ":devenv-" + inputs.Digest[:digestLength], inputs: inputs}
 	for _, base := range parsed.Bases {
 		use := baseUse(path, base, platform)
 		use.Pin = lock.Pin(pins[base.Ref])
@@ -273,10 +277,16 @@ func (p *Project) remember(images []image, services []string) {
 	}
 }
 
+// fileCache opens the cache of digests when it is first asked for it.
+func (p *Project) fileCache() func() *digest.Cache {
+	return sync.OnceValue(func() *digest.Cache { return digest.OpenCache(p.state.path("files.cache")) })
+}
+
 // builder is engine.Builder over the images of one command.
 type builder struct {
 	engine *docker.Engine
 	images map[string]image // by reference
+	cache  func() *digest.Cache
 }
 
 // Build implements engine.Builder.
@@ -290,5 +300,30 @@ func (b builder) Build(ctx context.Context, i plan.Image, report engine.Report) 
 			Next: "Set them and run the command again.",
 		}
 	}
-	return b.engine.Build(ctx, image.build, report)
+	if err := b.engine.Build(ctx, image.build, report); err != nil {
+		return err
+	}
+	return b.settled(ctx, image)
+}
+
+// settled makes sure that what was built is what the reference says: files that were changed while they were being read must not be
+// found under it later, when the old ones are back.
+func (b builder) settled(ctx context.Context, i image) error {
+	root, file := i.build.Context, i.dockerfile
+	now, err := digest.Walk(ctx, root, i.ignore, b.cache())
+	if err == nil && slices.Equal(now, i.context) {
+		if text, err := os.ReadFile(file); err == nil && bytes.Equal(text, i.build.Dockerfile) {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if removed := b.engine.Remove(context.WithoutCancel(ctx), []string{i.ref}); removed != nil {
+		err = errors.Join(err, removed)
+	}
+	return &fault.Error{
+		Kind: fault.Build, What: "files of service " + i.service.Name + " were changed while its image was being built", Err: err,
+		Next: "Run the command again; what was built is not used.",
+	}
 }

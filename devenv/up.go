@@ -43,6 +43,9 @@ func (p *Project) converge(ctx context.Context, o UpOptions, ended func(*gathere
 		return 0, err
 	}
 	defer func() { g.close() }()
+	if err := p.course.paused(g.state); err != nil {
+		return 0, err
+	}
 	g.desired.Data = o.Data
 	p.leaveHot(g)
 	todo := p.course.shape(g, g.plan())
@@ -131,7 +134,7 @@ func (p *Project) performer(ctx context.Context, g *gathered) *engine.Engine {
 	}
 	e := &engine.Engine{
 		Clusters: g.clusters,
-		Builder:  builder{engine: g.engine, images: images},
+		Builder:  builder{engine: g.engine, images: images, cache: p.fileCache()},
 		Delivery: g.clusters,
 		Sink:     p.sink,
 		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 2, Calls: 16},

@@ -94,6 +94,12 @@ type event struct {
 	Step     json.RawMessage
 	Errors   []struct{ Message, Where, Cause, Detail, Next string }
 
+	Paths []string          // of dev.changed
+	Cause string            // of dev.cycle.done, dev.shortcut.done
+	Ways  map[string]string // of dev.cycle.done
+	Way   string            // of dev.shortcut.done
+	Cycle int
+
 	Workload  string // of workload.returned
 	Service   string
 	Revision  int

@@ -60,6 +60,12 @@ type StepFailed struct {
 	Err  error         `json:"-"`
 }
 
+// StepStopped says that a step was broken off, because a newer change makes it stale, or because `devenv dev` ends.
+type StepStopped struct {
+	Step plan.Step     `json:"-"`
+	Took time.Duration `json:"-"`
+}
+
 // StepSkipped says that a step was not tried because a step that it needs did not succeed.
 type StepSkipped struct {
 	Step    plan.Step `json:"-"`
@@ -112,6 +118,9 @@ func (e StepDone) Type() string { return done[e.Step.Action] }
 
 // Type implements Event.
 func (StepFailed) Type() string { return "step.failed" }
+
+// Type implements Event.
+func (StepStopped) Type() string { return "step.stopped" }
 
 // Type implements Event.
 func (StepSkipped) Type() string { return "step.skipped" }

@@ -100,7 +100,7 @@ func (r *reducer) shortcuts() {
 		if s.Want != Short || s.Doing != Idle || r.Cycle.works(name) {
 			continue
 		}
-		r.do(TryShortcut{Service: name, Paths: s.Paths, Since: s.Since})
+		r.do(TryShortcut{Service: name, Paths: s.Paths, Changed: s.Quiet})
 		r.Services[name] = s.begin(InShortcut, r.now)
 	}
 }
@@ -145,7 +145,7 @@ func (r *reducer) cycle() {
 	command := StartCycle{Number: c.Number, All: all, Reasons: map[string]string{}}
 	if !r.Leaving {
 		c.rest, r.Rest = r.Rest, Rest{Failed: r.Rest.Failed}
-		command.Reload, command.Cause, command.Paths, command.Since = c.rest.Reload, c.rest.Cause, c.rest.Paths, c.rest.Since
+		command.Reload, command.Cause, command.Paths, command.Changed = c.rest.Reload, c.rest.Cause, c.rest.Paths, c.rest.Quiet
 	}
 	for _, name := range r.names() {
 		s := r.Services[name]
@@ -157,8 +157,8 @@ func (r *reducer) cycle() {
 			command.Reasons[name] = s.Reason
 		}
 		command.Paths = merge(command.Paths, s.Paths)
-		if s.Want != Nothing {
-			command.Since = earlier(command.Since, s.Since)
+		if s.Want != Nothing && command.Changed.Before(s.Quiet) {
+			command.Changed = s.Quiet
 		}
 		c.Settle = c.Settle || due
 		c.Services = append(c.Services, name)

@@ -84,7 +84,7 @@ type Command interface{ command() }
 type TryShortcut struct {
 	Service string
 	Paths   []string
-	Since   time.Time // of the oldest change in it
+	Changed time.Time // when the last of them changed
 }
 
 // StartCycle has services, and what belongs to none, become what the working tree declares.
@@ -97,8 +97,8 @@ type StartCycle struct {
 	Paths    []string // of the changes that caused it
 	// Reasons say why services take no shorter way.
 	Reasons map[string]string
-	Cause   string // where it was no change: "settling", "rebuild", "the cluster is back"
-	Since   time.Time
+	Cause   string    // where it was no change: "settling", "rebuild", "the cluster is back"
+	Changed time.Time // when the last of Paths changed; zero without any
 }
 
 // CancelShortcut stops a service's shortcut.

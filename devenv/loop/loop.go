@@ -115,6 +115,7 @@ type Rest struct {
 	Cause  string
 	Paths  []string
 	Since  time.Time
+	Quiet  time.Time // of the last change
 	Failed bool
 }
 

@@ -62,7 +62,7 @@ func (r *reducer) changed(e Changed) {
 	r.Rest.Reload = r.Rest.Reload || len(e.Config) > 0
 	r.Rest.All = r.Rest.All || e.All || len(e.Config) > 0
 	r.Rest.Paths = merge(r.Rest.Paths, slices.Concat(e.Config, e.Sources))
-	r.Rest.Since = earlier(r.Rest.Since, r.now)
+	r.Rest.Since, r.Rest.Quiet = earlier(r.Rest.Since, r.now), r.now
 	if e.All {
 		r.Rest.Cause = "anything may have changed"
 	}
@@ -199,6 +199,9 @@ func (r *reducer) restBack(t Rest) {
 	r.Rest.Reload, r.Rest.All = r.Rest.Reload || t.Reload, r.Rest.All || t.All
 	r.Rest.Paths = merge(t.Paths, r.Rest.Paths)
 	r.Rest.Since = earlier(r.Rest.Since, t.Since)
+	if r.Rest.Quiet.Before(t.Quiet) {
+		r.Rest.Quiet = t.Quiet
+	}
 	if r.Rest.Cause == "" {
 		r.Rest.Cause = t.Cause
 	}

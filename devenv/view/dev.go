@@ -56,6 +56,9 @@ func (p printer) cycleDone(e event.CycleDone) string {
 	if e.Since > 0 {
 		took = e.Since
 	}
+	if e.Stopped {
+		why += "; something newer comes first"
+	}
 	tail := p.paint(dim, " ("+why+")") + " " + p.paint(dim, duration(took)) + "\n"
 	switch {
 	case e.OK:

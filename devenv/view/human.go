@@ -101,6 +101,8 @@ func (h *human) Emit(e event.Event) {
 		h.finish(e.Step, h.text.done(e)+"\n")
 	case event.StepFailed:
 		h.finish(e.Step, h.text.failed(e)+"\n")
+	case event.StepStopped:
+		h.finish(e.Step, "")
 	case event.StepSkipped:
 		h.redraw(h.text.skipped(e) + "\n")
 	case event.Notice:

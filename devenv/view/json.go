@@ -112,6 +112,11 @@ func (m *machine) Emit(e event.Event) {
 			Took   int64       `json:"tookMs"`
 			Errors []errorJSON `json:"errors"`
 		}{stepOf(e.Step), ms(e.Took), errorsOf(e.Err)}
+	case event.StepStopped:
+		body = struct {
+			Step stepJSON `json:"step"`
+			Took int64    `json:"tookMs"`
+		}{stepOf(e.Step), ms(e.Took)}
 	case event.StepSkipped:
 		body = struct {
 			Step    stepJSON `json:"step"`
