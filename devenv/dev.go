@@ -82,7 +82,7 @@ type session struct {
 
 	mu       sync.Mutex
 	deployed map[string]image    // by service: what the cycles that succeeded deployed last
-	looked   map[string]image    // by service: found by a shortcut that fell, for the cycle that follows
+	looked   map[string]looked   // by service: found by a shortcut that fell, for the cycle that follows
 	done     map[string]string   // by service: the reference of the state that its last work brought into the cluster; none if it failed
 	told     map[string]struct{} // paths that were told as changed, and not yet taken by a cycle
 }
@@ -95,7 +95,7 @@ func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
 	s := &session{
 		project: p, options: o, out: p.sink, clusters: p.clusters(engine),
 		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, watched: make(chan *tree),
-		deployed: map[string]image{}, looked: map[string]image{}, done: map[string]string{}, told: map[string]struct{}{},
+		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, told: map[string]struct{}{},
 	}
 	if s.ways, err = p.hotpath(ctx); err != nil {
 		return nil, err
@@ -345,18 +345,25 @@ func (s *session) setDeployed(images map[string]image) {
 	}
 }
 
-func (s *session) keepLooked(i image) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.looked[i.service.Name] = i
+// looked is an image, and when it began to be looked for.
+type looked struct {
+	image
+	at time.Time
 }
 
-func (s *session) takeLooked(service string) (image, bool) {
+func (s *session) keepLooked(i image, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked[i.service.Name] = looked{i, at}
+}
+
+// takeLooked gives what was found of a service, if it was looked for after its last change.
+func (s *session) takeLooked(service string, changed time.Time) (image, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.looked[service]
 	delete(s.looked, service)
-	return i, ok
+	return i.image, ok && i.at.After(changed)
 }
 
 func (s *session) forgetLooked() {

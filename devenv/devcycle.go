@@ -108,7 +108,7 @@ func (c *cycle) images(ctx context.Context) (images map[string]image, unreadable
 		if !known {
 			continue
 		}
-		found, looked := c.session.takeLooked(name)
+		found, looked := c.session.takeLooked(name, c.command.Changed)
 		if !looked {
 			var err error
 			if found, err = c.session.look(ctx, service); err != nil {

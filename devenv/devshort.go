@@ -65,6 +65,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 		end.Unchanged = true
 		return end
 	}
+	began := time.Now()
 	now, err := s.look(ctx, service)
 	if ctx.Err() != nil {
 		end.Stopped = true
@@ -93,7 +94,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	switch full, isFull := err.(*needsCycle); { //nolint:errorlint // it is never wrapped
 	case isFull:
 		end.Fell, end.Full = true, full.reason
-		s.keepLooked(now)
+		s.keepLooked(now, began)
 		return end
 	case err != nil && ctx.Err() != nil:
 		end.Stopped = true

@@ -21,7 +21,21 @@ type watching struct {
 	ends chan error
 
 	mu     sync.Mutex
-	events []event
+	events []devEvent
+}
+
+// devEvent is one line of `devenv dev -o json`.
+type devEvent struct {
+	Type   string
+	Time   time.Time
+	Paths  []string
+	Cause  string
+	Way    string            // of dev.shortcut.done
+	Ways   map[string]string // of dev.cycle.done
+	OK     bool
+	Errors []struct{ Where, Detail string }
+
+	line string
 }
 
 // dev starts `devenv dev` and returns once it watches. It ends with the test, if not before.
@@ -45,7 +59,7 @@ func (p *place) dev(t *testing.T, args ...string) *watching {
 		lines := bufio.NewScanner(out)
 		lines.Buffer(nil, 64<<20)
 		for lines.Scan() {
-			var e event
+			e := devEvent{line: lines.Text()}
 			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 				t.Errorf("no event: %s", lines.Text())
 			}
@@ -76,7 +90,7 @@ func (w *watching) now() int {
 }
 
 // find is the first event of a type after a place, of which is says yes; is may be nil.
-func (w *watching) find(from int, kind string, is func(event) bool) *event {
+func (w *watching) find(from int, kind string, is func(devEvent) bool) *devEvent {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.events[from:] {
@@ -100,9 +114,9 @@ func (w *watching) count(from int, kind string) (n int) {
 }
 
 // wait waits for an event.
-func (w *watching) wait(limit time.Duration, from int, kind string, is func(event) bool) event {
+func (w *watching) wait(limit time.Duration, from int, kind string, is func(devEvent) bool) devEvent {
 	w.t.Helper()
-	var found *event
+	var found *devEvent
 	eventually(w.t, limit, "an event "+kind, func() error {
 		if found = w.find(from, kind, is); found == nil {
 			return fmt.Errorf("events since:\n%s", w.since(from))
@@ -116,7 +130,13 @@ func (w *watching) wait(limit time.Duration, from int, kind string, is func(even
 func (w *watching) since(from int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return run{events: w.events[from:]}.summary()
+	var b strings.Builder
+	for _, e := range w.events[from:] {
+		if e.Type != "step.progress" {
+			b.WriteString("  " + e.line + "\n")
+		}
+	}
+	return b.String()
 }
 
 // stop is Ctrl-C; it returns the exit code.
@@ -256,7 +276,7 @@ deploy:
 		if w.count(from, "image.built") != 0 {
 			t.Error("an image was built for it")
 		}
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e event) bool { return e.OK })
+		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 	})
 
 	step("the next save tries again", func(t *testing.T) {
@@ -266,7 +286,7 @@ deploy:
 	})
 
 	step("devenv.yaml acts, and one that is not valid is shown with its line and not used", func(t *testing.T) {
-		w.wait(30*time.Second, 0, "dev.cycle.done", func(e event) bool { return strings.HasPrefix(e.Cause, "page/page.py") && e.OK })
+		w.wait(30*time.Second, 0, "dev.cycle.done", func(e devEvent) bool { return strings.HasPrefix(e.Cause, "page/page.py") && e.OK })
 		from := w.now()
 		p.write(t, "devenv.yaml", config+"bogus: 1\n")
 		done := w.wait(30*time.Second, from, "dev.cycle.done", nil)
@@ -280,7 +300,7 @@ deploy:
 		word = unique("after")
 		say(word) // what is watched follows devenv.yaml
 		served(t, 30*time.Second, word+" moin")
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e event) bool { return e.OK })
+		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 	})
 
 	step("300 files at once are one cycle", func(t *testing.T) {
@@ -288,7 +308,7 @@ deploy:
 		for i := range 300 {
 			p.write(t, fmt.Sprintf("page/data/%d.txt", i), word)
 		}
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e event) bool { return e.OK })
+		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 		if n := w.count(from, "image.built"); n != 1 {
 			t.Errorf("%d builds\n%s", n, w.since(from))
 		}
@@ -311,11 +331,11 @@ deploy:
 		w.wait(30*time.Second, from, "dev.cycle.started", nil)
 		say(newer)
 		served(t, 60*time.Second, newer+" moin")
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e event) bool { return e.OK })
+		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 		say(older)
 		served(t, 60*time.Second, older+" moin")
 		word = older
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e event) bool { return e.OK })
+		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 	})
 
 	step("while the API server is away dev waits, says so once, and goes on by itself", func(t *testing.T) {
