@@ -32,6 +32,7 @@ const (
 	KeyRebuild Key = iota // look at everything again, and try again what failed
 	KeySettle             // settle what is hot now
 	KeyQuit
+	KeyLogs // logs of all services, of one after the other, of none
 )
 
 // Dev is Up, and then it watches the working tree and has every change take the shortest correct way into the cluster. It holds the
@@ -74,11 +75,15 @@ type session struct {
 	cancels  map[string]context.CancelFunc // of shortcuts by service, of the cycle under ""
 	recorder atomic.Pointer[cycle]
 	starting atomic.Bool // a cluster is being created or started
-	watched  chan *tree  // the one that is to be watched from now on
+	calls    chan func() // to be called by the owner of the state
 
 	tree  *tree
 	state loop.State
 	timer *time.Timer
+
+	shown    event.DevServices // what was told last of the services
+	logged   []string          // whose logs are shown
+	unfollow func()
 
 	mu       sync.Mutex
 	deployed map[string]image    // by service: what the cycles that succeeded deployed last
@@ -94,7 +99,7 @@ func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
 	}
 	s := &session{
 		project: p, options: o, out: p.sink, clusters: p.clusters(engine),
-		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, watched: make(chan *tree),
+		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, calls: make(chan func()),
 		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, told: map[string]struct{}{},
 	}
 	if s.ways, err = p.hotpath(ctx); err != nil {
@@ -182,6 +187,7 @@ func (s *session) run(ctx context.Context) {
 	s.timer.Stop()
 	defer s.timer.Stop()
 	stop, keys := ctx.Done(), s.options.Keys
+	s.tell()
 	for {
 		var e loop.Event
 		select {
@@ -193,9 +199,8 @@ func (s *session) run(ctx context.Context) {
 				continue
 			}
 		case e = <-s.events:
-		case t := <-s.watched:
-			s.tree.watcher.Close()
-			s.tree = t
+		case call := <-s.calls:
+			call()
 			continue
 		case <-s.timer.C:
 			e = loop.Tick{}
@@ -205,6 +210,11 @@ func (s *session) run(ctx context.Context) {
 		case k, open := <-keys:
 			if !open {
 				keys = nil
+				continue
+			}
+			if k == KeyLogs {
+				s.logs()
+				s.tell()
 				continue
 			}
 			e = loop.Pressed{Key: loop.Key(k)}
@@ -239,6 +249,7 @@ func (s *session) step(e loop.Event) (left bool) {
 			left = true
 		}
 	}
+	s.tell()
 	if s.state.Quiet() && len(commands) == 0 {
 		giveBack() // idle, dev is to be small
 	}
@@ -267,22 +278,30 @@ func (s *session) send(e loop.Event) {
 	}
 }
 
+// owned has the owner of the state call f, and returns when it has, or false if nobody will.
+func (s *session) owned(f func()) bool {
+	called := make(chan struct{})
+	select {
+	case s.calls <- func() { f(); close(called) }:
+		<-called
+		return true
+	case <-s.work.Done():
+		return false
+	}
+}
+
 // rewatch watches what devenv.yaml now names. What changes from here on is told by the new tree.
-func (s *session) rewatch(ctx context.Context) error {
+func (s *session) rewatch() error {
 	t, err := s.plant()
 	if err != nil {
 		return err
 	}
-	select {
-	case s.watched <- t:
-		return nil
-	case <-ctx.Done():
-		t.watcher.Close()
-		return ctx.Err()
-	case <-s.work.Done():
+	if !s.owned(func() { s.tree, t = t, s.tree }) {
 		t.watcher.Close()
 		return errors.New("the session has ended")
 	}
+	t.watcher.Close()
+	return nil
 }
 
 // plant begins to watch everything that the project is made of.

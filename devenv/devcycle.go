@@ -43,7 +43,9 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 	}
 	var invalid error
 	if command.Reload {
-		invalid = s.reload(ctx)
+		invalid = s.reload()
+	} else if s.outgrown() {
+		invalid = s.rewatch()
 	}
 	images, unreadable := c.images(ctx)
 	p := s.project
@@ -290,7 +292,7 @@ func (c *cycle) tellEnd(err error, ended *loop.CycleEnded) {
 }
 
 // reload reads devenv.yaml again. If it is not valid, the old one stays in force.
-func (s *session) reload(ctx context.Context) error {
+func (s *session) reload() error {
 	p := s.project
 	c, err := config.Load(p.options.File, config.Options{Over: p.options.Over, Profile: p.options.Profile})
 	if err != nil {
@@ -305,10 +307,10 @@ func (s *session) reload(ctx context.Context) error {
 	if _, err := c.Select(s.options.Services); err != nil {
 		return err
 	}
-	p.config = c
+	s.owned(func() { p.config = c })
 	p.allowNames()
 	p.notices()
-	if err := s.rewatch(ctx); err != nil {
+	if err := s.rewatch(); err != nil {
 		return err
 	}
 	s.send(loop.Reloaded{Services: s.services()})

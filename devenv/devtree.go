@@ -198,6 +198,15 @@ func (o only) Match(name string, _ bool) (bool, digest.Ignore) {
 	return false, o
 }
 
+// outgrown says whether something is rendered now that is not watched: a kustomization that was given another base.
+func (s *session) outgrown() (outgrown bool) {
+	now := newTree(s.project, s.services())
+	s.owned(func() {
+		outgrown = !slices.EqualFunc(now.roots, s.tree.roots, func(x, y watch.Root) bool { return x.Name == y.Name })
+	})
+	return outgrown
+}
+
 // resolve says what a batch is about; nil if it is about nothing.
 func (t *tree) resolve(b watch.Batch) loop.Event {
 	e := loop.Changed{Services: map[string][]string{}}

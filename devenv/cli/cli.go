@@ -108,6 +108,8 @@ type invocation struct {
 	ctx  context.Context
 	view view.View
 	log  io.Writer
+
+	screen bool // the view is a live screen
 }
 
 // action wraps what a command does with what all commands share: the view, the time limit, the result and the exit code.
@@ -119,7 +121,7 @@ func (r *runner) action(do func(*invocation) (devenv.Outcome, error)) cli.Action
 		}
 		terminal := isTerminal(r.stdout)
 		v, err := view.New(format, view.Options{
-			Out: r.stdout, Err: r.stderr, Terminal: terminal, Width: columns(r.stdout),
+			Out: r.stdout, Err: r.stderr, Terminal: terminal, Width: columns(r.stdout), Height: rows(r.stdout),
 			Color: terminal && !isSet(c, "no-color") && os.Getenv("NO_COLOR") == "",
 		})
 		if err != nil {
@@ -131,7 +133,7 @@ func (r *runner) action(do func(*invocation) (devenv.Outcome, error)) cli.Action
 		}
 		defer cancel()
 		began := time.Now()
-		i := &invocation{Context: c, ctx: ctx, view: v}
+		i := &invocation{Context: c, ctx: ctx, view: v, screen: terminal && format == "human"}
 		if isSet(c, "verbose") {
 			i.log = r.stderr
 		}
@@ -190,6 +192,17 @@ func (r *runner) inProject(do func(*invocation, *devenv.Project) (devenv.Outcome
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+func rows(w io.Writer) func() int {
+	return func() int {
+		if f, ok := w.(*os.File); ok {
+			if _, n, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+				return n
+			}
+		}
+		return 24
+	}
 }
 
 func columns(w io.Writer) func() int {

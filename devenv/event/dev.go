@@ -68,6 +68,31 @@ type Back struct {
 	After time.Duration `json:"-"`
 }
 
+// DevServices says how the services stand, whenever that has changed.
+type DevServices struct {
+	Services []DevService `json:"services"`
+	// Logs are the services whose logs are shown; empty: of none.
+	Logs []string `json:"logs,omitempty"`
+}
+
+// DevService is one service while `devenv dev` runs.
+type DevService struct {
+	Name  string `json:"name"`
+	State string `json:"state"`           // current, hot, changing, waiting, failed
+	Waits string `json:"waits,omitempty"` // what it waits for: "for the cycle of grades", "for the next save"
+	// Way, and the four that follow, are of its last change: sync, image, swap or full; what changed; why it was no shorter way; when it arrived or
+	// failed; and how long that took.
+	Way    string        `json:"way,omitempty"`
+	Cause  string        `json:"cause,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	At     time.Time     `json:"at,omitzero"`
+	Took   time.Duration `json:"-"`
+	Began  time.Time     `json:"began,omitzero"` // of what changes it now
+}
+
+// Type implements Event.
+func (DevServices) Type() string { return "dev.services" }
+
 // Type implements Event.
 func (Watching) Type() string { return "dev.watching" }
 

@@ -42,7 +42,7 @@ func (r *reducer) idle() bool {
 }
 
 func (r *reducer) cancelAll() {
-	for _, name := range r.names() {
+	for _, name := range r.Names() {
 		r.cancelShortcut(name)
 	}
 	r.cancelCycle()
@@ -69,7 +69,7 @@ func (r *reducer) supersede() {
 		return // settling; what is saved now is for the next time
 	}
 	impatient := func(since time.Time) bool { return !since.IsZero() && r.now.Sub(since) > r.Settings.Patience }
-	for _, name := range r.names() {
+	for _, name := range r.Names() {
 		if s := r.Services[name]; s.Doing == InShortcut && (s.Want > Nothing || r.Rest.All) && !impatient(s.taken.Since) {
 			r.cancelShortcut(name)
 		}
@@ -95,7 +95,7 @@ func (r *reducer) shortcuts() {
 	if r.Rest.Wanted && r.Rest.All {
 		return // the cycle to come takes every service
 	}
-	for _, name := range r.names() {
+	for _, name := range r.Names() {
 		s := r.Services[name]
 		if s.Want != Short || s.Doing != Idle || r.Cycle.works(name) {
 			continue
@@ -147,7 +147,7 @@ func (r *reducer) cycle() {
 		c.rest, r.Rest = r.Rest, Rest{Failed: r.Rest.Failed}
 		command.Reload, command.Cause, command.Paths, command.Changed = c.rest.Reload, c.rest.Cause, c.rest.Paths, c.rest.Quiet
 	}
-	for _, name := range r.names() {
+	for _, name := range r.Names() {
 		s := r.Services[name]
 		due := r.due(s)
 		if s.Doing != Idle || !all && s.Want != Full && !due && (!s.Joins || s.Want != Nothing) || r.Leaving && !due {

@@ -181,5 +181,5 @@ func (s State) Step(e Event, now time.Time) (State, []Command) {
 	return r.State, r.commands
 }
 
-// names are the services in the order in which everything here goes through them.
-func (s State) names() []string { return slices.Sorted(maps.Keys(s.Services)) }
+// Names are the services in the order in which everything here goes through them.
+func (s State) Names() []string { return slices.Sorted(maps.Keys(s.Services)) }

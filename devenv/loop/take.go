@@ -157,7 +157,7 @@ func (r *reducer) cycleEnded(e CycleEnded) {
 	if c.last {
 		r.settling = false
 	}
-	for _, name := range r.names() {
+	for _, name := range r.Names() {
 		s := r.Services[name]
 		if s.Doing != InCycle {
 			continue
@@ -209,7 +209,7 @@ func (r *reducer) restBack(t Rest) {
 
 // reloaded brings the services in line with devenv.yaml. A new one belongs to the cycle that runs, which takes every service.
 func (r *reducer) reloaded(names []string) {
-	for _, name := range r.names() {
+	for _, name := range r.Names() {
 		if !slices.Contains(names, name) {
 			delete(r.Services, name)
 		}

@@ -19,6 +19,19 @@ func devBody(e event.Event) any {
 			Took   int64       `json:"tookMs"`
 			Errors []errorJSON `json:"errors,omitempty"`
 		}{e, e.Took.Milliseconds(), errorsOf(e.Err)}
+	case event.DevServices:
+		type service struct {
+			event.DevService
+			Took int64 `json:"tookMs,omitempty"`
+		}
+		services := make([]service, len(e.Services))
+		for i, s := range e.Services {
+			services[i] = service{s, s.Took.Milliseconds()}
+		}
+		return struct {
+			Services []service `json:"services"`
+			Logs     []string  `json:"logs,omitempty"`
+		}{services, e.Logs}
 	case event.Away:
 		return struct {
 			Errors []errorJSON `json:"errors"`

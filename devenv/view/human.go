@@ -26,8 +26,9 @@ type human struct {
 	text printer
 
 	mu      sync.Mutex
-	running []live // in the order in which they began
-	drawn   int    // lines of the live region on the screen
+	running []live             // in the order in which they began
+	drawn   int                // lines of the live region on the screen
+	board   *event.DevServices // what stands below the running steps; nil if `dev` does not run
 	closed  chan struct{}
 	stopped chan struct{}
 }
@@ -53,7 +54,9 @@ func newHuman(o Options) *human {
 			select {
 			case <-tick.C:
 				h.mu.Lock()
-				h.redraw("")
+				if len(h.running) > 0 || changing(h.board) { // nothing else moves
+					h.redraw("")
+				}
 				h.mu.Unlock()
 			case <-h.closed:
 				return
@@ -69,7 +72,7 @@ func (h *human) Close() {
 	<-h.stopped
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.running = nil
+	h.running, h.board = nil, nil
 	h.redraw("")
 }
 
@@ -117,6 +120,11 @@ func (h *human) Emit(e event.Event) {
 		h.redraw(h.text.returned(e))
 	case event.Result:
 		h.result(e)
+	case event.DevServices:
+		if h.Terminal {
+			h.board = &e
+			h.redraw("")
+		}
 	case event.Watching, event.Changed, event.CycleDone, event.ShortcutDone, event.Away, event.Back:
 		h.redraw(h.text.dev(e))
 	default:
@@ -139,7 +147,7 @@ func (h *human) finish(s plan.Step, line string) {
 }
 
 func (h *human) result(e event.Result) {
-	h.running = nil
+	h.running, h.board = nil, nil
 	h.redraw("")
 	switch {
 	case e.OK && e.Summary != "":
@@ -163,7 +171,7 @@ func (h *human) redraw(lines string) {
 		io.WriteString(h.Out, lines)
 		return
 	}
-	if lines == "" && h.drawn == 0 && len(h.running) == 0 {
+	if lines == "" && h.drawn == 0 && len(h.running) == 0 && h.board == nil {
 		return
 	}
 	var b strings.Builder
@@ -181,6 +189,10 @@ func (h *human) redraw(lines string) {
 		b.WriteString(clip(line, h.Width()-1) + "\n")
 	}
 	h.drawn = len(h.running)
+	for _, line := range h.text.board(h.board, frame, now, h.Width()-1, h.Height()/2) {
+		b.WriteString(line + "\n")
+		h.drawn++
+	}
 	io.WriteString(h.Out, b.String())
 }
 

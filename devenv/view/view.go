@@ -29,6 +29,7 @@ type Options struct {
 	Terminal bool      // Out is a terminal: show a live region
 	Color    bool
 	Width    func() int       // columns of the terminal
+	Height   func() int       // its lines
 	Now      func() time.Time // nil: time.Now
 }
 
@@ -39,6 +40,9 @@ func New(format string, o Options) (View, error) {
 	}
 	if o.Width == nil {
 		o.Width = func() int { return 80 }
+	}
+	if o.Height == nil {
+		o.Height = func() int { return 24 }
 	}
 	switch format {
 	case "human":
@@ -82,7 +86,7 @@ func Tee(sinks ...event.Sink) event.Sink {
 func Log(l *slog.Logger) event.Sink {
 	return event.SinkFunc(func(e event.Event) {
 		switch e := e.(type) {
-		case event.LogLine, event.Rendered, event.Text:
+		case event.LogLine, event.Rendered, event.Text, event.DevServices:
 		case event.Parity:
 			l.Info(e.Type(), "summary", e.Summary, "against", e.Against)
 		case event.StepProgress:
