@@ -3,6 +3,8 @@ package devenv
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -105,6 +107,7 @@ func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
 	if s.ways, err = p.hotpath(ctx); err != nil {
 		return nil, err
 	}
+	s.unfollow = func() {}
 	s.work, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	p.sink = event.SinkFunc(func(e event.Event) {
 		if c := s.recorder.Load(); c != nil {
@@ -137,12 +140,19 @@ func (s *session) start(ctx context.Context) error {
 	settings := loop.Defaults()
 	settings.SettleAfter, settings.SettleOnExit = s.options.SettleAfter, s.options.SettleOnExit
 	s.state = loop.New(settings, s.services())
-	c := &cycle{session: s, ctx: ctx, failed: map[string]error{}, errs: map[int]error{}, told: true}
+	c := &cycle{session: s, ctx: ctx, began: time.Now(), failed: map[string]error{}, errs: map[int]error{}, told: true}
 	c.command.All = true
 	s.recorder.Store(c)
 	var ended loop.CycleEnded
 	ended.Outcomes = map[string]loop.Outcome{}
-	_, err = s.project.converge(ctx, UpOptions{Services: s.options.Services}, func(g *gathered) { c.conclude(ctx, g, &ended) })
+	for range 3 { // files that change while they are built: what is newer comes next
+		_, err = s.project.converge(ctx, UpOptions{Services: s.options.Services}, func(g *gathered) { c.conclude(ctx, g, &ended) })
+		if !errors.Is(err, errOutrun) || ctx.Err() != nil {
+			break
+		}
+		clear(c.failed)
+		clear(ended.Outcomes)
+	}
 	s.recorder.Store(nil)
 	if ctx.Err() != nil {
 		return cmpOr(err, ctx.Err())
@@ -262,12 +272,29 @@ func (s *session) begin(name string, paths []string, work func(context.Context) 
 	s.cancels[name] = cancel
 	s.running.Go(func() {
 		defer cancel()
-		e := s.guarded(ctx, work)
+		e := s.guarded(ctx, func(ctx context.Context) (e loop.Event) {
+			defer func() {
+				if p := recover(); p != nil {
+					e = s.broken(name, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+				}
+			}()
+			return work(ctx)
+		})
 		if short, ok := e.(loop.ShortcutEnded); !ok || !short.Fell {
 			s.forgetTold(paths) // otherwise the cycle that follows is for the same change
 		}
 		s.send(e)
 	})
+}
+
+// broken is the end of a work that devenv itself is at fault for. What else there is to do goes on.
+func (s *session) broken(service string, err error) loop.Event {
+	s.recorder.Store(nil)
+	s.out.Emit(event.Warning{Text: "a fault in devenv, which please report with the debug log: " + err.Error()})
+	if service == "" {
+		return loop.CycleEnded{Err: err}
+	}
+	return loop.ShortcutEnded{Service: service, Err: err}
 }
 
 // send gives the owner of the state an event; after the end nobody takes it.

@@ -82,7 +82,7 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 		s.setDone(service, "")
 	}
 	switch {
-	case whole != nil && ctx.Err() != nil:
+	case whole != nil && (ctx.Err() != nil || errors.Is(whole, errOutrun)): // what is newer comes next
 		ended.Stopped, whole = true, nil
 	case err != nil && s.away(ctx):
 		ended.Stopped, whole = true, nil

@@ -2,6 +2,7 @@ package devenv
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/config"
@@ -96,7 +97,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 		end.Fell, end.Full = true, full.reason
 		s.keepLooked(now, began)
 		return end
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || errors.Is(err, errOutrun)): // what is newer comes next
 		end.Stopped = true
 		return end
 	case err != nil && s.away(ctx):

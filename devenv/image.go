@@ -2,6 +2,7 @@ package devenv
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -306,6 +307,9 @@ func (b builder) Build(ctx context.Context, i plan.Image, report engine.Report) 
 	return b.settled(ctx, image)
 }
 
+// errOutrun is in the chain of what a build ends with whose files changed while it read them.
+var errOutrun = errors.New("they are not what the image's reference stands for")
+
 // settled makes sure that what was built is what the reference says: files that were changed while they were being read must not be
 // found under it later, when the old ones are back.
 func (b builder) settled(ctx context.Context, i image) error {
@@ -316,8 +320,8 @@ func (b builder) settled(ctx context.Context, i image) error {
 			return nil
 		}
 	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
+	if err = cmp.Or(ctx.Err(), err); err == nil {
+		err = errOutrun
 	}
 	if removed := b.engine.Remove(context.WithoutCancel(ctx), []string{i.ref}); removed != nil {
 		err = errors.Join(err, removed)
