@@ -125,7 +125,7 @@ func (l *loopback) takeManifest(w http.ResponseWriter, r *http.Request, name str
 // giveBlob gives a blob that is at hand, and says of one that need not be pushed that it is there.
 func (l *loopback) giveBlob(w http.ResponseWriter, r *http.Request, digest string) {
 	b, ok := l.spool.Get(digest)
-	if ok = ok && b.Digest == digest; !ok && (r.Method != http.MethodHead || !l.named(digest)) {
+	if ok = ok && b.Digest == digest && (r.Method == http.MethodHead || !b.Plain); !ok && (r.Method != http.MethodHead || !l.named(digest)) {
 		unknown(w, "BLOB_UNKNOWN")
 		return
 	}
@@ -196,7 +196,7 @@ func (l *loopback) receive(r *http.Request, upload string) int64 {
 	l.mu.Lock()
 	left := l.size - l.received
 	l.mu.Unlock()
-	b, err := l.spool.Add(r.Body, max(left, 0))
+	b, err := l.spool.AddPlain(r.Body, max(left, 0)) // engines compress what they push, and nodes would have to expand it
 	if errors.Is(err, image.ErrTooMuch) {
 		err = errUntaught
 	}

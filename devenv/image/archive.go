@@ -138,6 +138,9 @@ func (c contents) layer(name, diffID string) (Layer, error) {
 
 // layer is the layer that the blob holds.
 func (b Blob) layer() Layer {
+	if b.Plain {
+		return Layer{DiffID: b.Expanded, Digest: b.Expanded, Size: b.Holds, File: b.File, Pushed: b.Digest}
+	}
 	return Layer{DiffID: b.Expanded, Digest: b.Digest, Size: b.Size, Format: b.Format, File: b.File}
 }
 

@@ -30,6 +30,7 @@ type Layer struct {
 	Size   int64  // bytes of the blob
 	Format Format // of the blob
 	File   string // where the blob is at hand; empty: only named
+	Pushed string // the digest of the compressed blob in which an engine gave the layer out, and by which it knows it since; may be empty
 }
 
 // Expanded is about how many bytes the layer has once it is not compressed any more. What compression saves is a guess: half.

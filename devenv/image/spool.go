@@ -30,6 +30,7 @@ type Blob struct {
 	Holds    int64  // bytes of what is in it once it is not compressed any more
 	Format   Format
 	File     string
+	Plain    bool // the file is what the blob held, not compressed any more; the rest is said of the blob as it came
 }
 
 // NewSpool makes a spool in a new directory below parent, which is made if need be.
@@ -52,7 +53,12 @@ var ErrTooMuch = errors.New("more than was asked for")
 
 // Add reads a blob to its end and keeps it as it is. limit bounds what it holds once expanded, in bytes; beyond it the error is ErrTooMuch and
 // nothing is kept. A negative limit is none.
-func (s *Spool) Add(r io.Reader, limit int64) (blob Blob, err error) {
+func (s *Spool) Add(r io.Reader, limit int64) (Blob, error) { return s.add(r, limit, false) }
+
+// AddPlain is Add, but keeps only what is in the blob: for one that is compressed to no purpose, because it stays on this machine.
+func (s *Spool) AddPlain(r io.Reader, limit int64) (Blob, error) { return s.add(r, limit, true) }
+
+func (s *Spool) add(r io.Reader, limit int64, plain bool) (blob Blob, err error) {
 	f, err := os.CreateTemp(s.dir, "")
 	if err != nil {
 		return Blob{}, err
@@ -72,7 +78,11 @@ func (s *Spool) Add(r io.Reader, limit int64) (blob Blob, err error) {
 	}
 	blob.Format, blob.File = FormatOf(start), f.Name()
 	raw := &counter{hash: sha256.New()}
+	blob.Plain = plain && blob.Format != Plain
 	stored := io.TeeReader(in, io.MultiWriter(f, raw))
+	if blob.Plain {
+		stored = io.TeeReader(in, raw)
+	}
 	if blob.Format == Plain {
 		if err := copyAtMost(io.Discard, stored, limit); err != nil {
 			return Blob{}, err
@@ -88,7 +98,11 @@ func (s *Spool) Add(r io.Reader, limit int64) (blob Blob, err error) {
 	}
 	defer expanded.Close()
 	inside := &counter{hash: sha256.New()}
-	if err := copyAtMost(inside, expanded, limit); err != nil {
+	var kept io.Writer = inside
+	if blob.Plain {
+		kept = io.MultiWriter(f, inside)
+	}
+	if err := copyAtMost(kept, expanded, limit); err != nil {
 		return Blob{}, err
 	}
 	// What follows the end of what is compressed is part of the blob too.

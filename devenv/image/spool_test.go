@@ -29,6 +29,26 @@ func TestSpoolFindsABlobByWhatItHolds(t *testing.T) {
 	}
 }
 
+func TestSpoolKeepsWhatIsInABlob(t *testing.T) {
+	for _, data := range []string{"text", zipped(t, "text"), zstandard(t, "text")} {
+		s := newSpool(t)
+		b, err := s.AddPlain(strings.NewReader(data), -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := os.ReadFile(b.File); err != nil || string(kept) != "text" {
+			t.Errorf("kept %q, %v", kept, err)
+		}
+		if byDigest, ok := s.Get(id(data)); !ok || byDigest != b || b.Digest != id(data) || b.Size != int64(len(data)) {
+			t.Errorf("%+v, %+v", b, byDigest)
+		}
+		l := b.layer()
+		if l.DiffID != id("text") || l.Digest != id("text") || l.Size != 4 || l.Format != Plain || (l.Pushed == id(data)) == (data == "text") {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
 func TestSpoolKeepsNothingBeyondALimit(t *testing.T) {
 	s := newSpool(t)
 	big := strings.Repeat("x", 1000)

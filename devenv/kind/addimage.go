@@ -36,6 +36,7 @@ const (
 	labelSnapshot     = "containerd.io/gc.ref.snapshot."
 	labelUnpacking    = "containerd.io/snapshot.ref"
 	labelExpire       = "containerd.io/gc.expire"
+	labelPushed       = "run.devenv/pushed" // image.Layer.Pushed, so that the engine need not send the layer again
 )
 
 // leaseTime is after which time what a devenv that was killed has begun is garbage.
@@ -121,7 +122,11 @@ func (s *store) putLayer(ctx context.Context, l image.Layer) error {
 		return err
 	}
 	defer f.Close()
-	return s.write(ctx, f, godigest.Digest(l.Digest), l.Size, map[string]string{labelUncompressed: l.DiffID})
+	labels := map[string]string{labelUncompressed: l.DiffID}
+	if l.Pushed != "" {
+		labels[labelPushed] = l.Pushed
+	}
+	return s.write(ctx, f, godigest.Digest(l.Digest), l.Size, labels)
 }
 
 // put sends a blob of text.

@@ -122,7 +122,7 @@ func (s *store) holding(ctx context.Context, diffIDs []string) (image.Holding, e
 	ctx = in(ctx)
 	held := image.Holding{}
 	err := s.content.Walk(ctx, func(info content.Info) error {
-		l := image.Layer{DiffID: info.Labels[labelUncompressed], Digest: info.Digest.String(), Size: info.Size}
+		l := image.Layer{DiffID: info.Labels[labelUncompressed], Digest: info.Digest.String(), Size: info.Size, Pushed: info.Labels[labelPushed]}
 		if !wanted[l.DiffID] || l.Size <= 0 || held[l.DiffID].Digest == l.DiffID {
 			return nil
 		}

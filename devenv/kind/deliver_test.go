@@ -222,3 +222,16 @@ func TestWantSaysWhatIsToComeAndHowMuchOfIt(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestALayerThatTheEngineKnowsByAnotherDigestIsNotSentAgain(t *testing.T) {
+	d := &delivery{layers: []string{"a", "b"}}
+	w := d.want(map[string]image.Holding{"node": {"a": {DiffID: "a", Digest: "a", Size: 1, Pushed: "packed"}}})
+	for _, digest := range []string{"a", "packed"} {
+		if l, ok := w.Named(digest); !ok || l.DiffID != "a" {
+			t.Errorf("%s stands for %+v, %v", digest, l, ok)
+		}
+	}
+	if _, ok := w.Named("b"); ok {
+		t.Error("what lacks is named")
+	}
+}

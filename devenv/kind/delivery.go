@@ -160,6 +160,9 @@ func (d *delivery) want(held map[string]image.Holding) image.Want {
 				continue
 			}
 			w.Held[l.Digest] = id
+			if l.Pushed != "" {
+				w.Held[l.Pushed] = id
+			}
 			there[id] = max(there[id], l.Expanded())
 		}
 	}

@@ -82,6 +82,9 @@ func parseHolding(out string, diffIDs []string) image.Holding {
 			if id, ok := strings.CutPrefix(one, label); ok {
 				l.DiffID = id
 			}
+			if digest, ok := strings.CutPrefix(one, labelPushed+"="); ok {
+				l.Pushed = digest
+			}
 		}
 		if (l.Format == image.Plain) != (l.Digest == l.DiffID) || !wanted[l.DiffID] {
 			continue

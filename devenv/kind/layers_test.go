@@ -16,11 +16,15 @@ func TestParseHolding(t *testing.T) {
 	ids := []string{a, b}
 	tests := []struct{ name, out, want string }{
 		{"nothing", "", "map[]"},
-		{"plain", a + " 10 6574632f containerd.io/distribution.source.x=y,containerd.io/uncompressed=" + a + "\n", "map[sha256:aa:{sha256:aa sha256:aa 10 0 }]"},
-		{"compressed", packed + " 7 1f8b0800 containerd.io/uncompressed=" + a + "\n", "map[sha256:aa:{sha256:aa sha256:cc 7 1 }]"},
+		{"plain", a + " 10 6574632f containerd.io/distribution.source.x=y,containerd.io/uncompressed=" + a + "\n", "map[sha256:aa:{sha256:aa sha256:aa 10 0  }]"},
+		{"compressed", packed + " 7 1f8b0800 containerd.io/uncompressed=" + a + "\n", "map[sha256:aa:{sha256:aa sha256:cc 7 1  }]"},
 		{
 			"both, in any order", packed + " 7 1f8b0800 containerd.io/uncompressed=" + a + "\n" + a + " 10 6574632f containerd.io/uncompressed=" + a + "\n" +
-				packed + " 7 1f8b0800 containerd.io/uncompressed=" + a + "\n", "map[sha256:aa:{sha256:aa sha256:aa 10 0 }]",
+				packed + " 7 1f8b0800 containerd.io/uncompressed=" + a + "\n", "map[sha256:aa:{sha256:aa sha256:aa 10 0  }]",
+		},
+		{
+			"one that an engine knows under another digest", a + " 10 6574632f containerd.io/uncompressed=" + a + ",run.devenv/pushed=" + packed + "\n",
+			"map[sha256:aa:{sha256:aa sha256:aa 10 0  sha256:cc}]",
 		},
 		{"a layer of another image", "sha256:dd 7 1f8b0800 containerd.io/uncompressed=sha256:dd\n", "map[]"},
 		{"a blob whose file is gone", a + "   containerd.io/uncompressed=" + a + "\n", "map[]"},
