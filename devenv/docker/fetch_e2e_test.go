@@ -83,6 +83,17 @@ func TestFetchForReal(t *testing.T) {
 			t.Errorf("layer %d came, or did not: %+v", n, l)
 		}
 	}
+	// The engine compressed the layer, and knows it by that from now on; a node that says so has it.
+	if top := i.Layers[2]; top.Format != image.Plain || top.Pushed == "" || top.Pushed == top.Digest {
+		t.Errorf("the layer that was pushed: %+v", top)
+	}
+	known := func(w image.Want) (*image.Image, error) {
+		w.Held = map[string]string{i.Layers[2].Pushed: layers[2]}
+		return push(w)
+	}
+	if _, err := fetch(t, known, e, ref); err != nil {
+		t.Errorf("nothing, to a node that has what was pushed: %v", err)
+	}
 	// Everything is on the nodes already, under other names: only the configuration is new.
 	if _, err := fetch(t, push, e, ref); err == nil {
 		t.Log("no layer at all can be pushed")
