@@ -35,7 +35,8 @@ type hotpath struct {
 	project  *Project
 	docker   *docker.Engine
 	clusters *kind.Clusters
-	inside   *kind.Inside
+	nodes    *kind.Inside // the connections that inside and topper are
+	inside   hot.Inside
 	topper   hot.Topper
 
 	ctx  context.Context //nolint:containedctx // of what goes on in the background; ends with close
@@ -43,15 +44,23 @@ type hotpath struct {
 	work sync.WaitGroup
 
 	mu       sync.Mutex
-	cluster  *kube.Cluster // opened with the first deployment
-	nodes    []string
+	pods     podKeeper // of the cluster; opened with the first deployment
+	names    []string  // of the nodes
 	services map[string]*hotService
 	triggers map[string]string // by base image: why its triggers stand against a proof; empty where they do not
 	followed kube.Services     // whose pods are followed
 	unfollow context.CancelFunc
-	pods     []kube.Pod      // as they were seen last
+	seen     []kube.Pod      // pods as they were last
 	changed  chan struct{}   // closed when pods are others
 	said     map[string]bool // warnings of the replay that were given
+}
+
+// podKeeper is what the hot path needs of the cluster; *kube.Cluster has it.
+type podKeeper interface {
+	FollowPods(ctx context.Context, services kube.Services) <-chan []kube.Pod
+	MarkHot(ctx context.Context, p kube.Pod, service string, m hot.Mark) error
+	Swap(ctx context.Context, s kube.Swap, r engine.Report) error
+	Close()
 }
 
 func (p *Project) hotpath(ctx context.Context) (*hotpath, error) {
@@ -63,8 +72,8 @@ func (p *Project) hotpath(ctx context.Context) (*hotpath, error) {
 		project: p, docker: e, clusters: p.clusters(e), services: map[string]*hotService{}, triggers: map[string]string{},
 		changed: make(chan struct{}), said: map[string]bool{},
 	}
-	h.inside = h.clusters.Enter()
-	h.topper, h.clusters.Inside, p.inside = h.inside, h.inside, h.inside
+	h.nodes = h.clusters.Enter()
+	h.inside, h.topper, h.clusters.Inside, p.inside = h.nodes, h.nodes, h.nodes, h.nodes
 	h.ctx, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	p.sweepLayers()
 	return h, nil
@@ -75,11 +84,11 @@ func (h *hotpath) close() {
 	h.end()
 	h.work.Wait()
 	h.project.inside = nil
-	if err := h.inside.Close(); err != nil {
+	if err := h.nodes.Close(); err != nil {
 		h.project.log.Debug("closing the connections into the nodes", "error", err)
 	}
-	if h.cluster != nil {
-		h.cluster.Close()
+	if h.pods != nil {
+		h.pods.Close()
 	}
 }
 
@@ -107,8 +116,7 @@ func (h *hotpath) shortest(ctx context.Context, s *hotService, c change) (taken,
 	d := s.decide(c.now)
 	h.project.log.Debug("hot path: decided", "service", s.name, "way", d.Way, "reason", d.Reason, "changes", len(d.Since), "sinceChange", time.Since(c.since))
 	reason := d.Reason
-	switch d.Way {
-	case hot.None, hot.Sync:
+	if d.Way == hot.None || d.Way == hot.Sync {
 		if d.Way == hot.Sync {
 			c.started(string(d.Way))
 		}
@@ -119,11 +127,16 @@ func (h *hotpath) shortest(ctx context.Context, s *hotService, c change) (taken,
 			return taken{way: string(d.Way), detail: detail}, err
 		}
 		s.aim, reason = before, err.Error()
-	case hot.Image:
+		rules := s.rules
+		s.rules.Sync = nil // what the Dockerfile copies can still go onto the image
+		d = s.decide(c.now)
+		s.rules = rules
+	}
+	if d.Way == hot.Image {
 		c.started(string(d.Way))
 		got, err := h.top(ctx, s, c, d)
 		if fall := (*fallback)(nil); !errors.As(err, &fall) {
-			got.reason = d.Reason
+			got.reason = reason
 			return got, err
 		}
 		reason = err.Error()
@@ -252,17 +265,19 @@ func (h *hotpath) connect(g *gathered) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.nodes = g.state.Nodes
-	if h.cluster == nil {
+	h.names = g.state.Nodes
+	if h.pods == nil {
 		state, err := h.clusters.Status(h.ctx)
 		if err != nil || state.Status != plan.Running {
 			return
 		}
-		h.nodes = state.Nodes
-		if h.cluster, err = h.project.connect(h.ctx, h.clusters, state); err != nil {
+		h.names = state.Nodes
+		cluster, err := h.project.connect(h.ctx, h.clusters, state)
+		if err != nil {
 			h.project.sink.Emit(event.Warning{Text: "no shorter way than a full build for now: " + err.Error()})
 			return
 		}
+		h.pods = cluster
 	}
 	if reflect.DeepEqual(h.followed, services) {
 		return
@@ -272,7 +287,7 @@ func (h *hotpath) connect(g *gathered) {
 	}
 	ctx, stop := context.WithCancel(h.ctx)
 	h.followed, h.unfollow = services, stop
-	pods := h.cluster.FollowPods(ctx, services)
+	pods := h.pods.FollowPods(ctx, services)
 	h.work.Go(func() { h.follow(ctx, pods) })
 }
 
@@ -285,7 +300,7 @@ func (h *hotpath) service(name string) *hotService {
 func (h *hotpath) nodeNames() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.nodes)
+	return slices.Clone(h.names)
 }
 
 // all are the services in a fixed order.

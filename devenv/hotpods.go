@@ -25,7 +25,7 @@ func (h *hotpath) follow(ctx context.Context, pods <-chan []kube.Pod) {
 	for now := range pods {
 		h.mu.Lock()
 		if ctx.Err() == nil {
-			h.pods = now
+			h.seen = now
 		}
 		close(h.changed)
 		h.changed = make(chan struct{})
@@ -76,7 +76,7 @@ func (h *hotpath) replay(s *hotService) {
 
 // tellLost says, once, that a service that is hot has no pod any more, for something that nobody here did.
 func (h *hotpath) tellLost(s *hotService) {
-	if h.cluster == nil || !s.isHot() {
+	if h.pods == nil || !s.isHot() {
 		return
 	}
 	if len(h.podsOf(s.name)) > 0 {
@@ -94,7 +94,7 @@ func (h *hotpath) podsOf(name string) []kube.Pod {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var pods []kube.Pod
-	for _, p := range h.pods {
+	for _, p := range h.seen {
 		if slices.Contains(p.Services, name) && p.Phase != "Terminating" && p.Phase != "Completed" {
 			pods = append(pods, p)
 		}
@@ -174,7 +174,7 @@ func (h *hotpath) bring(ctx context.Context, s *hotService) (detail string, err 
 			swap.Mark = s.mark()
 		}
 		report := func(text string) { h.project.log.Debug("hot path: swap", "service", s.name, "progress", text) }
-		if err := h.cluster.Swap(ctx, swap, report); err != nil {
+		if err := h.pods.Swap(ctx, swap, report); err != nil {
 			return "", err
 		}
 		for _, p := range stale {
@@ -239,7 +239,8 @@ func (w *wrote) String() string {
 func (h *hotpath) write(ctx context.Context, s *hotService, places []place, gone map[string]bool, wrote *wrote) error {
 	type job struct {
 		place
-		files []hot.File
+		files  []hot.File
+		before hot.Held
 	}
 	var jobs []job
 	for _, at := range places {
@@ -248,7 +249,7 @@ func (h *hotpath) write(ctx context.Context, s *hotService, places []place, gone
 			return fmt.Errorf("%s as the image has it is not at hand any more", lost)
 		}
 		if len(files) > 0 {
-			jobs = append(jobs, job{at, files})
+			jobs = append(jobs, job{at, files, s.had[at.container.ID]})
 		}
 	}
 	if len(jobs) == 0 {
@@ -262,7 +263,6 @@ func (h *hotpath) write(ctx context.Context, s *hotService, places []place, gone
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	for _, j := range jobs {
-		before := s.had[j.container.ID]
 		g.Go(func() error {
 			at := time.Now()
 			err := h.inside.Write(gctx, j.container, j.files)
@@ -275,7 +275,7 @@ func (h *hotpath) write(ctx context.Context, s *hotService, places []place, gone
 			if err != nil {
 				return err
 			}
-			for _, signal := range s.rules.Signals(j.files, s.aim.wanted, before) {
+			for _, signal := range s.rules.Signals(j.files, s.aim.wanted, j.before) {
 				if err := h.inside.Signal(gctx, j.container, signal); err != nil && !errors.Is(err, hot.ErrGone) {
 					return err
 				}
@@ -297,7 +297,7 @@ func (h *hotpath) markOnce(ctx context.Context, s *hotService, p kube.Pod) error
 		return nil
 	}
 	if _, marked := p.Hot[s.name]; !marked {
-		if err := h.cluster.MarkHot(ctx, p, s.name, s.mark()); err != nil {
+		if err := h.pods.MarkHot(ctx, p, s.name, s.mark()); err != nil {
 			return err
 		}
 	}
@@ -326,7 +326,7 @@ func (h *hotpath) remark(s *hotService) {
 	}
 	h.work.Go(func() {
 		for _, p := range pods {
-			if err := h.cluster.MarkHot(h.ctx, p, s.name, m); err != nil && h.ctx.Err() == nil {
+			if err := h.pods.MarkHot(h.ctx, p, s.name, m); err != nil && h.ctx.Err() == nil {
 				h.project.log.Debug("hot path: mark", "pod", p.Name, "error", err)
 			}
 		}
