@@ -214,6 +214,9 @@ func (h *hotpath) exchange(ctx context.Context, s *hotService, before aim) error
 		return err
 	}
 	s.aim = before
+	if errors.Is(err, kube.ErrNotInPlace) {
+		return &needsCycle{err.Error()}
+	}
 	if _, backErr := h.bring(ctx, s); backErr != nil { // pods that have the new image; one that failed was put back by the swap itself
 		h.project.log.Debug("hot path: going back", "service", s.name, "error", backErr)
 	}

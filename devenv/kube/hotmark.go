@@ -3,12 +3,14 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -63,18 +65,34 @@ func (c *Cluster) patchPod(ctx context.Context, p *corev1.Pod, uid types.UID, me
 	metadata["uid"] = uid
 	patch := map[string]any{"metadata": metadata}
 	if len(images) > 0 {
-		var containers []map[string]string
-		for _, name := range slices.Sorted(maps.Keys(images)) {
-			containers = append(containers, map[string]string{"name": name, "image": images[name]})
-		}
-		patch["spec"] = map[string]any{"containers": containers}
+		patch["spec"] = map[string]any{"containers": renamed(p, images)}
 	}
 	body, err := json.Marshal(patch)
 	if err != nil {
 		return nil, fmt.Errorf("encode the change of pod %s: %w", p.Name, err)
 	}
-	return c.core.Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, body, metav1.PatchOptions{FieldManager: c.manager})
+	changed, err := c.core.Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, body, metav1.PatchOptions{FieldManager: c.manager})
+	if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) {
+		words, _, _ := strings.Cut(err.Error(), "\n") // behind it comes the whole pod
+		err = fmt.Errorf("%w: %s", ErrNotInPlace, words)
+	}
+	return changed, err
 }
+
+// renamed are the containers of a patch that gives some of them other images. They are in the pod's own order: a merge puts containers into the
+// order of the patch, and those of a pod cannot change theirs.
+func renamed(p *corev1.Pod, images map[string]string) []map[string]string {
+	var containers []map[string]string
+	for _, k := range p.Spec.Containers {
+		if image, ok := images[k.Name]; ok {
+			containers = append(containers, map[string]string{"name": k.Name, "image": image})
+		}
+	}
+	return containers
+}
+
+// ErrNotInPlace is in the errors of a Swap that the API server does not accept, whatever the image is: an admission policy may say so. A rollout may do.
+var ErrNotInPlace = errors.New("the pod cannot be changed in place")
 
 // hotMarks are the marks of a pod by service; nil if it is not hot. An annotation that nobody can read is no mark, the label still is one.
 func hotMarks(p *corev1.Pod) map[string]hot.Mark {
