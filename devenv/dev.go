@@ -347,7 +347,7 @@ func (s *session) look(ctx context.Context, service config.Service) (image, erro
 		return image{}, err
 	}
 	// The cache is not saved: what no save asks for ages, and here it is one service that is looked at again and again.
-	return p.image(ctx, service, e.Platform(), p.fileCache()(), newBaseDigests(e, p.options.Offline))
+	return p.image(ctx, service, e.Platform(), p.fileCache(), newBaseDigests(e, p.options.Offline))
 }
 
 // The memory of a session.

@@ -131,7 +131,7 @@ func (c *cycle) beginBuilds(ctx context.Context, flying *builds, images map[stri
 	if err != nil {
 		return // gathering meets the same error
 	}
-	by := builder{engine: e, images: map[string]image{}, cache: c.session.project.fileCache()}
+	by := builder{engine: e, images: map[string]image{}, cache: c.session.project.fileCache}
 	var begun []image
 	for _, name := range c.command.Services {
 		i, found := images[name]

@@ -19,6 +19,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/devenv-run/devenv/devenv/config"
+	"github.com/devenv-run/devenv/devenv/digest"
 	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
@@ -70,6 +71,9 @@ type Project struct {
 	docker func() (*docker.Engine, error) // opens the engine once
 	closed []func() error
 	said   sync.Map // event.Event → true: what is not said twice
+
+	cacheOpened sync.Once
+	cache       *digest.Cache // see fileCache
 }
 
 // Open reads the project's devenv.yaml and what is merged over it. Everything wrong with it is one fault.Config.

@@ -180,7 +180,7 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	began := time.Now()
 	held, err := h.docker.Images(ctx, []string{i.Ref})
 	if err == nil && held[i.Ref] == "" {
-		err = builder{engine: h.docker, images: map[string]image{i.Ref: c.now}, cache: h.project.fileCache()}.Build(ctx, i, report)
+		err = builder{engine: h.docker, images: map[string]image{i.Ref: c.now}, cache: h.project.fileCache}.Build(ctx, i, report)
 	}
 	if err != nil {
 		return taken{}, err

@@ -48,7 +48,7 @@ type image struct {
 // images finds the reference of every service's image, in the order of the services. It reads build contexts and asks the engine
 // (and, for base images that the engine lacks, their registry) for digests. All services' errors are joined.
 func (p *Project) images(ctx context.Context, e *docker.Engine) ([]image, error) {
-	cache := digest.OpenCache(p.state.path("files.cache"))
+	cache := p.fileCache()
 	bases := newBaseDigests(e, p.options.Offline)
 	images := make([]image, len(p.config.Services))
 	errs := make([]error, len(p.config.Services))
@@ -278,9 +278,11 @@ func (p *Project) remember(images []image, services []string) {
 	}
 }
 
-// fileCache opens the cache of digests when it is first asked for it.
-func (p *Project) fileCache() func() *digest.Cache {
-	return sync.OnceValue(func() *digest.Cache { return digest.OpenCache(p.state.path("files.cache")) })
+// fileCache is the cache of digests, which is read when it is first asked for. There is one for all commands of a Project: to read that of
+// 50,000 files takes longer than to look for what changed in one service.
+func (p *Project) fileCache() *digest.Cache {
+	p.cacheOpened.Do(func() { p.cache = digest.OpenCache(p.state.path("files.cache")) })
+	return p.cache
 }
 
 // builder is engine.Builder over the images of one command.

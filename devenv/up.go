@@ -134,7 +134,7 @@ func (p *Project) performer(ctx context.Context, g *gathered) *engine.Engine {
 	}
 	e := &engine.Engine{
 		Clusters: g.clusters,
-		Builder:  builder{engine: g.engine, images: images, cache: p.fileCache()},
+		Builder:  builder{engine: g.engine, images: images, cache: p.fileCache},
 		Delivery: g.clusters,
 		Sink:     p.sink,
 		Limits:   engine.Limits{Builds: max(4, runtime.NumCPU()), Loads: 2, Calls: 16},
