@@ -27,7 +27,7 @@ type bench struct {
 	nodeImage, devenv, log          string
 
 	dir        string
-	run        string // stands for this run of the benchmark in all answers
+	run        string    // stands for this run of the benchmark in all answers
 	cluster    string    // kind's name of it
 	kubeconfig string    // of the plain cluster
 	output     io.Writer // for what the tool prints
@@ -149,7 +149,7 @@ func (b *bench) node(ctx context.Context) (string, error) {
 
 const (
 	editPatience = 3 * time.Minute // until an edit is served
-	calm         = time.Second     // for which nothing but the new answer has to come, before the next edit
+	calm         = 2 * time.Second // for which nothing but the new answer has to come, before the next edit
 )
 
 // measure runs one case.

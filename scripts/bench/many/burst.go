@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/devenv-run/devenv/scripts/bench/measure"
@@ -44,7 +45,7 @@ func (b *bench) burst(ctx context.Context) (err error) {
 		}
 	}
 	written := time.Since(began)
-	built, last, err := d.untilQuiet(ctx)
+	done, err := d.untilQuiet(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,31 +53,46 @@ func (b *bench) burst(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d files changed within %s s: %d builds, all done after %s s; %s s of devenv's CPU time; load average %s\n",
-		changed, measure.Seconds(written), built, measure.Seconds(last.Sub(began)), measure.Seconds(after-before), measure.Load())
+	fmt.Printf("%d files changed within %s s: told as %d, which began %d works (%s), all done after %s s; %s s of devenv's CPU time; load average %s\n",
+		changed, measure.Seconds(written), done.batches, len(done.works), strings.Join(done.works, ", "), measure.Seconds(done.last.Sub(began)), measure.Seconds(after-before), measure.Load())
 	return nil
 }
 
-// untilQuiet counts the images that are built until nothing has happened for a while after at least one of them was.
-func (d *dev) untilQuiet(ctx context.Context) (built int, last time.Time, err error) {
+// handled is what a `dev` made of a burst.
+type handled struct {
+	batches int      // in how many pieces it told the changes
+	works   []string // the ways that services took, and "cycle", in the order in which they began
+	last    time.Time
+}
+
+// untilQuiet returns once nothing has happened for a while after at least one work was done. That is before anything is settled.
+func (d *dev) untilQuiet(ctx context.Context) (h handled, err error) {
 	ctx, cancel := context.WithTimeout(ctx, burstPatience)
 	defer cancel()
+	done := 0
 	for {
 		select {
 		case e, more := <-d.events:
 			if !more {
-				return built, last, fmt.Errorf("devenv dev ended")
+				return h, fmt.Errorf("devenv dev ended")
 			}
-			last = e.at
-			if e.Type == "image.built" {
-				built++
+			h.last = e.at
+			switch e.Type {
+			case "dev.changed":
+				h.batches++
+			case "dev.shortcut.started":
+				h.works = append(h.works, e.Service+": "+e.Way)
+			case "dev.cycle.started":
+				h.works = append(h.works, "cycle")
+			case "dev.shortcut.done", "dev.cycle.done":
+				done++
 			}
 		case <-time.After(burstQuiet):
-			if built > 0 {
-				return built, last, nil
+			if done > 0 && done >= len(h.works) {
+				return h, nil
 			}
 		case <-ctx.Done():
-			return built, last, fmt.Errorf("devenv dev built nothing: %w", ctx.Err())
+			return h, fmt.Errorf("devenv dev did nothing, or did not come to an end: %w", ctx.Err())
 		}
 	}
 }

@@ -45,7 +45,7 @@ type dev struct {
 type event struct {
 	Type    string
 	Service string
-	OK      bool
+	Way     string
 	at      time.Time
 }
 
