@@ -18,8 +18,8 @@ import (
 // kubelet sees that a container exited up to a second later.
 const trialTime = 2 * time.Second
 
-// putOffAfter is for how long a container that returns to what ran before may be said to crash, which the kubelet says of the one before it
-// until it has started the other. After that it is putting the start off, for ten seconds and more.
+// putOffAfter is for how long a container may be said to crash that nobody has seen running, which the kubelet says of the one before it until it
+// has started the other. After that it is putting the start off, for ten seconds and more.
 const putOffAfter = 3 * time.Second
 
 // errPutOff says that the kubelet starts a container only after a while, because it had others of the same image just before.
@@ -39,7 +39,7 @@ type exchange struct {
 }
 
 // run does it. A *stuck says that the new containers are not going to be ready; its pods hold the pod as it is then. An error of the API with the reason
-// NotFound or Conflict says that the pod is no longer there, and errPutOff that a return takes longer than a new pod.
+// NotFound or Conflict says that the pod is no longer there, and errPutOff that it takes longer than a new pod would.
 func (e *exchange) run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	g, following := errgroup.WithContext(following)
@@ -100,7 +100,7 @@ func (e *exchange) wait(ctx context.Context, seen *picture, changed poke) error 
 			switch {
 			case state.bad != nil:
 				return &stuck{verdict: *state.bad, pods: []*corev1.Pod{now}}
-			case e.former != nil && state.looping && time.Since(began) >= putOffAfter:
+			case state.looping && time.Since(began) >= putOffAfter:
 				return errPutOff
 			case state.replaced && running.IsZero():
 				running = time.Now()

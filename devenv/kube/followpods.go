@@ -96,8 +96,9 @@ func (c *Cluster) pictured(ctx context.Context, all *picture, services Services,
 			}
 		}
 		// An inventory has a namespace before the first pod is made there: what it does not have now it will not have for this pod.
-		known[d.Namespace] = known[d.Namespace]
-		if known[d.Namespace] {
+		mine := known[d.Namespace]
+		known[d.Namespace] = mine
+		if mine {
 			pods = append(pods, d)
 		}
 	}

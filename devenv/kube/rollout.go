@@ -72,11 +72,8 @@ func (c *Cluster) deleteHot(ctx context.Context, workload plan.ID, r engine.Repo
 	}
 	for _, p := range pods[workload] {
 		r("deleting pod " + p.Name + ", which its update strategy leaves to others")
-		err := persist(ctx, changePatience, func(ctx context.Context) error {
-			return c.core.Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
-		})
-		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			return unanswered(err, "pod "+p.Name+" could not be deleted")
+		if err := c.deletePod(ctx, p); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -36,6 +36,9 @@ type Swap struct {
 //
 // Swap returns when the pods are ready as the kubelet says, which looks at its containers once a second: connections reach the new version up to
 // a second before. When ctx ends in the middle, the pod in hand goes on to the new image.
+//
+// Image is best a reference that the pods have not run before: the kubelet puts off the start of a container if some of the same reference ended in
+// that pod, by ten seconds and more each time. A pod that this happens to is deleted, so that its controller makes another one, and the swap has failed.
 func (c *Cluster) Swap(ctx context.Context, s Swap, r engine.Report) error {
 	for _, p := range s.Pods {
 		if why := p.Swappable(s.Service); why != "" && p.Phase != "Terminating" {
@@ -96,6 +99,12 @@ func (c *Cluster) swapPod(ctx context.Context, s Swap, p Pod, trial bool, rested
 	switch {
 	case errors.As(err, &failed):
 		return true, c.swapBack(ctx, s, before, old, failed)
+	case errors.Is(err, errPutOff):
+		f := &fault.Error{
+			Kind: fault.Deploy, What: fmt.Sprintf("pod %s could not be given %s in place", p.Name, plan.ShortRef(s.Image)), Err: err,
+			Next: "The pod was deleted. The one in its place runs what is declared; `devenv up` rolls the service out.",
+		}
+		return true, errors.Join(f, c.deletePod(ctx, before))
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return false, nil // the pod went meanwhile; the one in its place is not this one
 	case err != nil:
@@ -156,19 +165,25 @@ func (c *Cluster) swapBack(ctx context.Context, s Swap, before *corev1.Pod, old 
 	}
 	if errors.Is(err, errPutOff) {
 		// The one that its controller makes in its place runs at once.
-		err = persist(ctx, changePatience, func(ctx context.Context) error {
-			return c.core.Pods(now.Namespace).Delete(ctx, now.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &now.UID}})
-		})
 		f.Next = "The pod was deleted, since the kubelet puts off its next start. The one in its place runs what is declared. Correct what the container's last lines say."
-		if err == nil {
-			return f
-		}
+		return errors.Join(f, c.deletePod(ctx, now))
 	}
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		f.Next = "The pod is gone; the one in its place runs what is declared."
 		return f
 	}
 	return errors.Join(f, err)
+}
+
+// deletePod deletes a pod, if it is still that one.
+func (c *Cluster) deletePod(ctx context.Context, p *corev1.Pod) error {
+	err := persist(ctx, changePatience, func(ctx context.Context) error {
+		return c.core.Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
+	})
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return unanswered(err, "pod "+p.Name+" could not be deleted")
 }
 
 // formerMarks are a pod's own marks, as a patch.
