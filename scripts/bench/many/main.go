@@ -2,7 +2,7 @@
 // idle `devenv dev`, and 2,000 files that change at once.
 //
 //	go run ./scripts/bench/many -services 50 -files 1000
-//	go run ./scripts/bench/many -services 1 -files 2000 -measure burst
+//	go run ./scripts/bench/many -services 1 -files 2000 -measure burst -mode full
 //
 // It generates the project: each service has a build context of its own, the smallest image there is, a Deployment and a Service. It works on
 // an environment of its own, which it removes when it is done.
@@ -27,6 +27,7 @@ func main() {
 	b := &bench{}
 	flag.IntVar(&b.project.services, "services", 50, "how many services")
 	flag.IntVar(&b.project.files, "files", 1000, "how many files each of them has in its build context")
+	flag.StringVar(&b.project.mode, "mode", "auto", "the services' dev.mode: auto, or full for builds that the hot path would avoid")
 	flag.IntVar(&b.rounds, "rounds", 7, "how often `up` is run with nothing to do")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how long an idle `dev` is watched")
 	what := flag.String("measure", "nothing,idle,burst", "what to measure: nothing, idle, burst, in this order")

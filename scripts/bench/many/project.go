@@ -13,6 +13,7 @@ import (
 // project is what is generated: services s00, s01, … with their files.
 type project struct {
 	services, files int
+	mode            string // of dev: auto or full
 	dir             string // with devenv.yaml; set by write
 }
 
@@ -24,6 +25,7 @@ const (
 const serviceYAML = `  %[1]s:
     image: registry.example.com/devenv-bench/%[1]s
     build: {context: services/%[1]s}
+    dev: {mode: %[2]s}
 `
 
 const deployYAML = `deploy:
@@ -86,7 +88,7 @@ func (p *project) write(ctx context.Context, dir string) error {
 	files := map[string]string{"namespace.yaml": namespaceYAML}
 	for n := range p.services {
 		s := p.service(n)
-		fmt.Fprintf(&config, serviceYAML, s)
+		fmt.Fprintf(&config, serviceYAML, s, p.mode)
 		files[filepath.Join("deploy", s+".yaml")] = fmt.Sprintf(objectsYAML, s)
 		context := filepath.Join("services", s)
 		files[filepath.Join(context, "Dockerfile")] = dockerfile
