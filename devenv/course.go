@@ -1,7 +1,6 @@
 package devenv
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/kind"
-	"github.com/devenv-run/devenv/devenv/plan"
 )
 
 // course is how the cycles of `dev` differ from an `up`. The zero course is that of all other commands.
@@ -21,11 +19,9 @@ type course struct {
 	patient bool
 	// only are the services that a cycle is for, where it is not for all: workloads of the others may stay hot.
 	only []string
-	// reshape changes a plan before it is carried out.
-	reshape func(*gathered, plan.Plan) plan.Plan
-	// build wraps who builds, and deploy who deploys; ctx is that of the whole run.
+	// build wraps who builds, and deploy who deploys.
 	build  func(engine.Builder) engine.Builder
-	deploy func(context.Context, *gathered, engine.Deployer) engine.Deployer
+	deploy func(engine.Deployer) engine.Deployer
 }
 
 // paused is the error of a cycle that meets a cluster which somebody paused; nil where that is none.
@@ -52,26 +48,19 @@ func (p *Project) leaveHot(g *gathered) {
 	}
 }
 
-func (c course) shape(g *gathered, todo plan.Plan) plan.Plan {
-	if c.reshape == nil {
-		return todo
-	}
-	return c.reshape(g, todo)
-}
-
-func (c course) deployer(ctx context.Context, g *gathered, d engine.Deployer) engine.Deployer {
+func (c course) deployer(d engine.Deployer) engine.Deployer {
 	if c.deploy == nil {
 		return d
 	}
-	return c.deploy(ctx, g, d)
+	return c.deploy(d)
 }
 
 // equip puts what the course has into an engine.
-func (c course) equip(ctx context.Context, g *gathered, e *engine.Engine) {
+func (c course) equip(e *engine.Engine) {
 	if c.build != nil {
 		e.Builder = c.build(e.Builder)
 	}
 	if e.Deployer != nil {
-		e.Deployer = c.deployer(ctx, g, e.Deployer)
+		e.Deployer = c.deployer(e.Deployer)
 	}
 }

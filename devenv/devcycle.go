@@ -53,21 +53,14 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 	defer s.starting.Store(false)
 	p.course = course{
 		images: images, patient: true,
-		build: flying.join,
-		reshape: func(g *gathered, todo plan.Plan) plan.Plan {
-			if command.Settle || command.All {
-				return todo
-			}
-			return s.ways.reshape(g, command.Services, todo)
-		},
-		deploy: func(ctx context.Context, g *gathered, d engine.Deployer) engine.Deployer {
-			return patientHooks{s.ways.deployer(ctx, g, d), s.work}
-		},
+		build:  flying.join,
+		deploy: func(d engine.Deployer) engine.Deployer { return patientHooks{d, s.work} },
 	}
 	if !command.All {
 		p.course.only = append([]string{}, command.Services...)
 		c.beginBuilds(ctx, &flying, images)
 	}
+	defer s.ways.rest(c.works())()
 	s.recorder.Store(c)
 	ended := loop.CycleEnded{Cause: c.cause, Outcomes: map[string]loop.Outcome{}}
 	_, err := p.converge(ctx, UpOptions{Services: s.options.Services}, func(g *gathered) { c.conclude(ctx, g, &ended) })
@@ -266,6 +259,18 @@ func (c *cycle) named() []string {
 		return nil
 	}
 	return c.command.Services
+}
+
+// works are the services that the cycle works on.
+func (c *cycle) works() []string {
+	if !c.command.All {
+		return c.command.Services
+	}
+	var all []string
+	for _, s := range c.session.project.config.Services {
+		all = append(all, s.Name)
+	}
+	return all
 }
 
 // tellEnd says how it ended, if it was told that it began, or if something is wrong.

@@ -21,11 +21,8 @@ type shortcuts interface {
 	// full way would end with it too. When ctx ends, a newer change has come or the command ends: it returns soon, and what it has done
 	// by then counts for the next call, which gets the newer state of the service.
 	take(ctx context.Context, c change) (taken, error)
-	// reshape may have a cycle that is caused by changes of services do something shorter than its plan. Images of services that the
-	// cycle is for are declared by g; all others are those that were deployed last.
-	reshape(g *gathered, services []string, todo plan.Plan) plan.Plan
-	// deployer carries out what reshape left, and what it put in; ctx is that of the run.
-	deployer(ctx context.Context, g *gathered, d engine.Deployer) engine.Deployer
+	// rest is told before a cycle begins to work on services: what their containers have is its business until resume is called.
+	rest(services []string) (resume func())
 	// deployed tells, at the end of every cycle, what of the services that it was for is now what their workloads declare. What failed is
 	// not in it. g is closed afterwards. The result says which of them are hot all the same, and on which way that came.
 	deployed(g *gathered, images map[string]image, settled bool) (hot map[string]string)

@@ -223,12 +223,24 @@ func (h *hotpath) exchange(ctx context.Context, s *hotService, before aim) error
 	return err
 }
 
-// reshape implements shortcuts. Whatever can be shorter than a cycle was tried before it.
-func (h *hotpath) reshape(_ *gathered, _ []string, todo plan.Plan) plan.Plan { return todo }
-
-// deployer implements shortcuts.
-func (h *hotpath) deployer(_ context.Context, _ *gathered, d engine.Deployer) engine.Deployer {
-	return d
+// rest implements shortcuts. New pods of a rollout are not to be given what those before them had.
+func (h *hotpath) rest(services []string) (resume func()) {
+	set := func(resting bool) {
+		for _, name := range services {
+			if s := h.service(name); s != nil {
+				s.lock(context.Background())
+				s.resting = resting
+				s.unlock()
+			}
+		}
+	}
+	set(true)
+	return func() {
+		set(false)
+		for _, s := range h.all() {
+			h.replay(s) // of those that stayed hot, pods may have come meanwhile
+		}
+	}
 }
 
 // deployed implements shortcuts.

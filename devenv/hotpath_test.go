@@ -272,6 +272,23 @@ func TestSyncedFilesAreInEveryContainerThatRuns(t *testing.T) {
 	w.holds("/app/src/a", "1")
 }
 
+// The pods of a rollout have what is declared, and are not given what those before them had.
+func TestWhileACycleWorksOnAServiceItsPodsAreLeftAlone(t *testing.T) {
+	w := newHotWorld(t)
+	w.write("src/a", "2")
+	w.must(hot.Sync)
+	resume := w.h.rest([]string{"app"})
+	w.keeper.pod("two", hotBase)
+	for range 3 {
+		w.keeper.publish() // by now, what follows from the new pod has been decided
+	}
+	if got := w.inside.Look(w.keeper.running()[1], "/app/src/a").From; got != "" {
+		t.Errorf("the new pod was given %q", got)
+	}
+	resume() // of a cycle that did not get as far as deploying
+	w.holds("/app/src/a", "2")
+}
+
 func TestALayerGoesOntoTheImage(t *testing.T) {
 	w := newHotWorld(t)
 	w.write("src/a", "2")

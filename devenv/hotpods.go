@@ -58,7 +58,7 @@ func (h *hotpath) replay(s *hotService) {
 	if !s.tryLock() {
 		return
 	}
-	if !s.isHot() && len(s.had) == 0 {
+	if s.resting || !s.isHot() && len(s.had) == 0 {
 		s.unlock()
 		return
 	}

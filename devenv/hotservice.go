@@ -27,6 +27,7 @@ type hotService struct {
 	had      map[string]hot.Held // by container: what was written into it
 	marked   map[string]bool     // pods, by UID, that bear a mark of this session
 	lost     bool                // that it has no pod was told
+	resting  bool                // a cycle works on it
 	ran      map[string]int      // how often pods were given an image
 }
 

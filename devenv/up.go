@@ -48,7 +48,7 @@ func (p *Project) converge(ctx context.Context, o UpOptions, ended func(*gathere
 	}
 	g.desired.Data = o.Data
 	p.leaveHot(g)
-	todo := p.course.shape(g, g.plan())
+	todo := g.plan()
 	var extend func(context.Context) (plan.Plan, engine.Deployer, error)
 	if g.state.Status != plan.Running {
 		todo = todo.Infrastructure()
@@ -86,7 +86,7 @@ func (p *Project) extend(ctx context.Context, g *gathered, services []string, be
 	todo := begun.Extend(g.plan())
 	added := plan.Plan{Steps: todo.Steps[len(begun.Steps):]}
 	p.sink.Emit(event.PlanComputed{Plan: added, Text: added.String()})
-	return todo, p.course.deployer(ctx, g, g.cluster), nil
+	return todo, p.course.deployer(g.cluster), nil
 }
 
 // notices says which keys of devenv.yaml have no effect yet.
@@ -142,7 +142,7 @@ func (p *Project) performer(ctx context.Context, g *gathered) *engine.Engine {
 	if g.cluster != nil {
 		e.Deployer = g.cluster
 	}
-	p.course.equip(ctx, g, e)
+	p.course.equip(e)
 	return e
 }
 
