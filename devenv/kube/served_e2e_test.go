@@ -82,6 +82,11 @@ func versioned(t *testing.T, c *Cluster, repository string, versions ...string) 
 		}
 		refs = append(refs, repository+":"+v)
 	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("docker", append([]string{"rmi"}, refs...)...).CombinedOutput(); err != nil {
+			t.Logf("clean up: %v\n%s", err, out)
+		}
+	})
 	archive := filepath.Join(t.TempDir(), "images.tar")
 	if out, err := exec.Command("docker", append([]string{"save", "-o", archive}, refs...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
