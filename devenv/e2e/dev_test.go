@@ -26,14 +26,15 @@ type watching struct {
 
 // devEvent is one line of `devenv dev -o json`.
 type devEvent struct {
-	Type   string
-	Time   time.Time
-	Paths  []string
-	Cause  string
-	Way    string            // of dev.shortcut.done
-	Ways   map[string]string // of dev.cycle.done
-	OK     bool
-	Errors []struct{ Where, Detail string }
+	Type                  string
+	Time                  time.Time
+	Paths                 []string
+	Cause                 string
+	Service, Text, Reason string
+	Way                   string            // of dev.shortcut.done
+	Ways                  map[string]string // of dev.cycle.done
+	OK                    bool
+	Errors                []struct{ Where, Detail string }
 
 	line string
 }

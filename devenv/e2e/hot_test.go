@@ -1,0 +1,206 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestHot has changes of running services take the short ways, disturbs them, and settles.
+func TestHot(t *testing.T) {
+	checkout(t)
+	t.Parallel()
+	p := newHotPlace(t, "e2e-hot")
+	w := p.dev(t, "--settle-after", "1h")
+	step := func(name string, f func(t *testing.T)) {
+		t.Helper()
+		if !t.Run(name, f) {
+			t.FailNow()
+		}
+	}
+	// change edits a file, waits until the service answers with what it now says, and until dev tells which way that took.
+	change := func(t *testing.T, service, way, file, old, replacement, path, want string, limit time.Duration) devEvent {
+		t.Helper()
+		from, began := w.now(), time.Now()
+		p.edit(t, file, old, replacement)
+		p.served(t, limit, service, path, want)
+		took := time.Since(began)
+		done := w.wait(30*time.Second, from, "dev.shortcut.done", func(e devEvent) bool { return e.Service == service })
+		if !done.OK || done.Way != way {
+			t.Errorf("%s: %+v\n%s", file, done, w.since(from))
+		}
+		t.Logf("%s: %s, served after %.3f s, %s", file, done.Way, took.Seconds(), done.Reason)
+		return done
+	}
+
+	step("a synced file is served at once, in an image with a shell and in one without", func(t *testing.T) {
+		change(t, "py", "sync", "py/static/x.txt", "one", "two", "/x.txt", "two\n", 10*time.Second)
+		change(t, "tiny", "sync", "tiny/data/x", "data-1", "data-2", "/data", "data-2\n", 10*time.Second)
+	})
+	step("a signal follows where one is declared", func(t *testing.T) {
+		change(t, "py", "sync", "py/conf.txt", "conf-1", "conf-2", "/conf", "conf-2\n", 10*time.Second)
+	})
+	step("what the Dockerfile provably copies, and what is compiled here, goes onto the image", func(t *testing.T) {
+		change(t, "py", "image", "py/lib/v.py", "lib-1", "lib-2", "/code", "code-1 lib-2", 30*time.Second)
+		change(t, "tiny", "image", "tiny/main.go", "code-1", "code-2", "/code", "code-2", 60*time.Second)
+		p.served(t, 10*time.Second, "tiny", "/data", "data-2\n")
+	})
+	step("a version that does not compile is shown with the compiler's lines, and the old one serves", func(t *testing.T) {
+		from := w.now()
+		p.edit(t, "tiny/main.go", "package main", "package main\nbroken")
+		done := w.wait(30*time.Second, from, "dev.shortcut.done", nil)
+		if done.OK || len(done.Errors) == 0 || !strings.Contains(done.Errors[0].Detail, "main.go:2") {
+			t.Errorf("%+v", done)
+		}
+		p.served(t, time.Second, "tiny", "/code", "code-2")
+		from = w.now()
+		p.edit(t, "tiny/main.go", "package main\nbroken", "package main")
+		w.wait(60*time.Second, from, "dev.shortcut.done", func(e devEvent) bool { return e.OK })
+	})
+	step("another Dockerfile is built, and its image swapped in", func(t *testing.T) {
+		change(t, "py", "swap", "py/Dockerfile", "WORKDIR /app", "ENV BUILT=again\nWORKDIR /app", "/env", "again", 60*time.Second)
+		p.served(t, time.Second, "py", "/x.txt", "two\n")
+	})
+	step("status says what is hot", func(t *testing.T) {
+		if text := p.devenv(t, "status").must(t, 0).stdout; !strings.Contains(text, "devenv-hot-") || !strings.Contains(text, `"sync"`) && !strings.Contains(text, `"image"`) {
+			t.Errorf("nothing hot in the status:\n%s", text)
+		}
+		if n := len(p.hotPods(t)); n != 3 {
+			t.Errorf("%d pods are marked as hot: %v", n, p.hotPods(t))
+		}
+	})
+	step("a container that is killed gets its files again", func(t *testing.T) {
+		change(t, "py", "sync", "py/static/x.txt", "two", "three", "/x.txt", "three\n", 10*time.Second)
+		_, _ = p.kubectl("-n", "hot", "exec", "deploy/py", "--", "python3", "-c", "import os, signal; os.kill(1, signal.SIGTERM)") // it ends with the container
+		eventually(t, 30*time.Second, "the container has ended once", func() error {
+			if n := p.must(t, "-n", "hot", "get", "pods", "-l", "app=py", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}"); n == "0" {
+				return fmt.Errorf("%s restarts", n)
+			}
+			return nil
+		})
+		p.served(t, 30*time.Second, "py", "/x.txt", "three\n")
+	})
+	step("a pod that comes later gets what the others have", func(t *testing.T) {
+		p.must(t, "-n", "hot", "scale", "deployment", "tiny", "--replicas", "3")
+		eventually(t, 60*time.Second, "three hot pods of tiny", func() error {
+			if got := strings.Count(strings.Join(p.hotPods(t), " "), "tiny-"); got != 3 {
+				return fmt.Errorf("%d", got)
+			}
+			return nil
+		})
+		p.must(t, "-n", "hot", "rollout", "status", "deployment", "tiny", "--timeout", "60s")
+		for _, ip := range strings.Fields(p.must(t, "-n", "hot", "get", "pods", "-l", "app=tiny", "-o", "jsonpath={.items[*].status.podIP}")) {
+			eventually(t, 30*time.Second, "every pod answers with the newest", func() error {
+				code, data := p.ask(ip+":8080/code"), p.ask(ip+":8080/data")
+				if code != "code-2" || data != "data-2\n" {
+					return fmt.Errorf("%s says %q and %q", ip, code, data)
+				}
+				return nil
+			})
+		}
+	})
+	step("a Deployment that is deleted by hand is missed, and settling brings it back", func(t *testing.T) {
+		from := w.now()
+		p.must(t, "-n", "hot", "delete", "deployment", "py", "--wait=true")
+		w.wait(30*time.Second, from, "notice", func(e devEvent) bool { return strings.Contains(e.Text, "py has no pod") })
+	})
+	step("killed while services are hot, the next up settles them: what the tree declares is what runs", func(t *testing.T) {
+		_ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL)
+		<-w.ends
+		if text := p.devenv(t, "status").must(t, 0).stdout; !strings.Contains(text, "devenv-hot-") {
+			t.Errorf("nothing hot in the status:\n%s", text)
+		}
+		p.devenv(t, "up").must(t, 0)
+		p.requireSettled(t)
+		for path, want := range map[string]string{"/x.txt": "three\n", "/conf": "conf-2\n", "/code": "code-1 lib-2", "/env": "again"} {
+			p.served(t, 10*time.Second, "py", path, want)
+		}
+		p.served(t, 10*time.Second, "tiny", "/code", "code-2")
+		p.served(t, 10*time.Second, "tiny", "/data", "data-2\n")
+	})
+	step("after a quiet time, dev settles by itself", func(t *testing.T) {
+		w = p.dev(t, "--settle-after", "2s")
+		from := w.now()
+		change(t, "py", "sync", "py/static/x.txt", "three", "four", "/x.txt", "four\n", 10*time.Second)
+		w.wait(2*time.Minute, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		if code := w.stop(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		p.requireSettled(t)
+		p.served(t, 10*time.Second, "py", "/x.txt", "four\n")
+	})
+}
+
+// newHotPlace is a project of three services in a directory of its own.
+func newHotPlace(t *testing.T, name string) *place {
+	t.Helper()
+	p := newPlace(t, name, nil)
+	if err := os.RemoveAll(filepath.Join(p.dir, "devenv.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(p.dir, os.DirFS(filepath.Join("testdata", "hot"))); err != nil {
+		t.Fatal(err)
+	}
+	p.edit(t, "devenv.yaml", "name: e2e-hot", "name: "+name)
+	return p
+}
+
+// edit replaces a text in a file of the project, which has to be there, as an editor saves it.
+func (p *place) edit(t *testing.T, file, old, replacement string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(p.dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), old) {
+		t.Fatalf("%s has no %q", file, old)
+	}
+	p.write(t, file, strings.Replace(string(data), old, replacement, 1))
+}
+
+// ask asks an address in the cluster from its node, which is reachable from here; the answer is empty while nobody answers.
+func (p *place) ask(address string) string {
+	out, _ := exec.Command("docker", "exec", p.cluster()+"-control-plane", "curl", "-sm2", "http://"+address).Output()
+	return string(out)
+}
+
+// served waits until a Service answers with a text.
+func (p *place) served(t *testing.T, limit time.Duration, service, path, want string) {
+	t.Helper()
+	address := p.must(t, "-n", "hot", "get", "service", service, "-o", "jsonpath={.spec.clusterIP}") + ":8080" + path
+	eventually(t, limit, want+" is served by "+service, func() error {
+		if got := p.ask(address); got != want {
+			return fmt.Errorf("it says %q", got)
+		}
+		return nil
+	})
+}
+
+// hotPods are the names of the pods that are marked.
+func (p *place) hotPods(t *testing.T) []string {
+	t.Helper()
+	return strings.Fields(p.must(t, "-n", "hot", "get", "pods", "-l", "devenv.run/hot=true", "--field-selector", "status.phase=Running", "-o", "jsonpath={.items[*].metadata.name}"))
+}
+
+// requireSettled fails unless nothing is hot, and `up` has nothing to do.
+func (p *place) requireSettled(t *testing.T) {
+	t.Helper()
+	if r := p.devenv(t, "up").must(t, 0); r.steps(t) != 0 {
+		t.Errorf("up had something to do:\n%s", r.summary())
+	}
+	eventually(t, 30*time.Second, "nothing is hot", func() error {
+		if pods := p.hotPods(t); len(pods) > 0 {
+			return fmt.Errorf("%v", pods)
+		}
+		return nil
+	})
+	images := p.must(t, "-n", "hot", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[*].image}")
+	if strings.Contains(images, "devenv-hot-") {
+		t.Errorf("pods run %s", images)
+	}
+}
