@@ -102,6 +102,7 @@ func (h *hotpath) take(ctx context.Context, c change) (taken, error) {
 		return taken{}, ctx.Err()
 	}
 	defer s.unlock()
+	h.awaitPods(ctx, s.name)
 	if why := h.unfit(s, c.service); why != "" {
 		return taken{}, &needsCycle{why}
 	}

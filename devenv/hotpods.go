@@ -16,6 +16,9 @@ import (
 	"github.com/devenv-run/devenv/devenv/plan"
 )
 
+// firstSight is how long to wait for a pod to be seen before a service counts as one without pods: the first picture takes a moment.
+const firstSight = 3 * time.Second
+
 // newcomers is how long to wait for containers that are about to start, before a change is not said to have arrived.
 const newcomers = 30 * time.Second
 
@@ -100,6 +103,24 @@ func (h *hotpath) podsOf(name string) []kube.Pod {
 		}
 	}
 	return pods
+}
+
+// awaitPods waits until a pod of a service is seen, for a little while.
+func (h *hotpath) awaitPods(ctx context.Context, name string) {
+	end := time.After(firstSight)
+	for {
+		news := h.news()
+		if len(h.podsOf(name)) > 0 {
+			return
+		}
+		select {
+		case <-news:
+		case <-end:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // news is closed when pods are others than now.
