@@ -22,13 +22,13 @@ var scriptInside string
 // paths. The answer is K, to Q with a letter for each path, or E: kind of error, path, number, text. The very first
 // record is the agent's: H, or N with what the node lacks.
 type agent struct {
-	start func() (stream, error)
+	start func(ctx context.Context) (stream, error)
 	wait  patience
 	turn  chan struct{} // taken by whoever speaks
 	now   *talk         // nil: none
 }
 
-func newAgent(start func() (stream, error), wait patience) *agent {
+func newAgent(start func(ctx context.Context) (stream, error), wait patience) *agent {
 	return &agent{start: start, wait: wait, turn: make(chan struct{}, 1)}
 }
 
@@ -60,7 +60,7 @@ func (a *agent) once(ctx context.Context, send func(t *talk) error) (said string
 		return "", err
 	}
 	if a.now == nil {
-		t, err := begin(a.start)
+		t, err := begin(ctx, a.start)
 		if err != nil {
 			return "", err
 		}

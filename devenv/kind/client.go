@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/devenv-run/devenv/devenv/fault"
 )
 
 // client is the docker client program, the one that kind calls too.
@@ -39,10 +41,6 @@ func (c client) run(ctx context.Context, stdin io.Reader, args ...string) ([]byt
 		return nil, noClient(err)
 	}
 	return stdout.Bytes(), &commandError{args: args, output: stderr.String(), err: err}
-}
-
-func (c client) open(args ...string) (stream, error) {
-	return start(append(os.Environ(), c.environ...), "docker", args...)
 }
 
 // signalLead is how much later than its children devenv may learn of a Ctrl-C, which reaches them all at the same time.
@@ -110,4 +108,14 @@ func tail(text string, n int) string {
 		lines = lines[len(lines)-n:]
 	}
 	return strings.Join(lines, "\n")
+}
+
+// noClient is the fault of a machine without the docker client.
+func noClient(err error) error {
+	return &fault.Error{
+		Kind: fault.Machine,
+		What: "the docker client is not on the PATH",
+		Err:  err,
+		Next: "Install it (on Debian the package docker.io or docker-cli) and run devenv again.",
+	}
 }

@@ -67,8 +67,8 @@ func (i *Inside) agent(node string) (*agent, error) {
 	}
 	a := i.agents[id]
 	if a == nil {
-		a = newAgent(func() (stream, error) {
-			return i.clusters.docker.open("exec", "--interactive", "--privileged", id, "perl", "-e", scriptInside)
+		a = newAgent(func(ctx context.Context) (stream, error) {
+			return i.clusters.open(ctx, id, "perl", "-e", scriptInside)
 		}, i.clusters.wait)
 		i.agents[id] = a
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,13 +24,12 @@ import (
 type here struct {
 	*world
 	root, tasks string
-	opened      []stream
+	opened      []io.Closer
 	refuse      string // what docker says instead of running anything
 	silent      bool   // nothing is ever said
 }
 
-func (h *here) open(args ...string) (stream, error) {
-	script := args[len(args)-1]
+func (h *here) Exec(_ context.Context, _ string, command []string, stderr io.Writer) (io.ReadWriteCloser, error) {
 	prelude := fmt.Sprintf("BEGIN { $main::tasks = '%s'; $main::inside = '%s' }\n", h.tasks, h.root)
 	if h.refuse != "" {
 		prelude = fmt.Sprintf("BEGIN { print STDERR '%s'; exit 1 }\n", h.refuse)
@@ -37,7 +37,7 @@ func (h *here) open(args ...string) (stream, error) {
 	if h.silent {
 		prelude = "BEGIN { 1 while sysread STDIN, my $data, 1 << 16; exit 0 }"
 	}
-	s, err := start(os.Environ(), "perl", "-e", prelude+script)
+	s, err := start(stderr, command[0], "-e", prelude+command[len(command)-1])
 	h.opened = append(h.opened, s)
 	return s, err
 }
@@ -56,7 +56,7 @@ func newHere(t *testing.T) (*here, *Inside, *exec.Cmd) {
 		t.Fatal(err)
 	}
 	h := &here{world: w, root: t.TempDir(), tasks: t.TempDir()}
-	k.docker = h
+	k.Engine = h
 	k.wait.node, k.wait.load.stall = 10*time.Second, 10*time.Second
 	if err := errors.Join(os.MkdirAll(filepath.Join(h.tasks, hereID), 0o700), os.Mkdir(filepath.Join(h.root, "srv"), 0o700)); err != nil {
 		t.Fatal(err)

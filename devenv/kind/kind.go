@@ -40,6 +40,9 @@ type Engine interface {
 	Describe(ctx context.Context, ref string) (image.Description, error)
 	// Fetch gets an image's configuration and those of its layers that are wanted.
 	Fetch(ctx context.Context, w image.Want) (*image.Image, error)
+	// Exec starts a command in a container, privileged, which outlives ctx: what is written is its standard input, what is read its standard output, and its
+	// standard error goes to stderr. Close ends its standard input.
+	Exec(ctx context.Context, container string, command []string, stderr io.Writer) (io.ReadWriteCloser, error)
 	// Environ is what a docker command needs in its environment, as NAME=value, to talk to this engine.
 	Environ() []string
 }
@@ -71,8 +74,6 @@ type Clusters struct {
 type docker interface {
 	// run runs `docker args…` and returns its standard output, also when it fails. Stdin may be nil.
 	run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error)
-	// open starts `docker args…` and returns at once. The caller closes the stream.
-	open(args ...string) (stream, error)
 }
 
 // provisioner makes a cluster's containers and Kubernetes in them, and writes its kubeconfig to a file.

@@ -8,13 +8,13 @@ import (
 
 // place is where the store of a node is, opened when it is needed and again when it broke.
 type place struct {
-	open func() (*store, error)
+	open func(ctx context.Context) (*store, error)
 	mu   sync.Mutex
 	now  *store // nil: none
 }
 
 // store opens the node's store if need be.
-func (p *place) store() (s *store, fresh bool, err error) {
+func (p *place) store(ctx context.Context) (s *store, fresh bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.now != nil && !p.now.broken(nil) {
@@ -24,7 +24,7 @@ func (p *place) store() (s *store, fresh bool, err error) {
 		p.now.close()
 		p.now = nil
 	}
-	s, err = p.open()
+	s, err = p.open(ctx)
 	if err == nil {
 		p.now = s
 	}
@@ -60,7 +60,7 @@ func (i *Inside) with(ctx context.Context, node string, do func(s *store) error)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s, fresh, err := p.store()
+		s, fresh, err := p.store(ctx)
 		if err != nil {
 			return err
 		}
@@ -88,8 +88,8 @@ func (i *Inside) place(node string) (*place, error) {
 	}
 	p := i.stores[id]
 	if p == nil {
-		p = &place{open: func() (*store, error) {
-			s, err := i.clusters.docker.open("exec", "--interactive", "--privileged", id, "perl", "-e", scriptRelay)
+		p = &place{open: func(ctx context.Context) (*store, error) {
+			s, err := i.clusters.open(ctx, id, "perl", "-e", scriptRelay)
 			if err != nil {
 				return nil, err
 			}

@@ -27,6 +27,7 @@ import (
 	"google.golang.org/grpc/status"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/hot"
 )
 
@@ -97,10 +98,22 @@ func dial(s stream, within time.Duration) (*store, error) {
 	}, nil
 }
 
-// missing is what a node lacks whose program ended before it said anything; a node that does not run is another matter.
+// missing is what a node lacks whose program ended before it said anything.
 func missing(s stream, err error) error {
-	failed := &commandError{args: []string{"exec"}, output: s.said(), err: err}
-	if said(failed, noContainer, notRunning, isPaused) {
+	return unstarted(&commandError{args: []string{"exec"}, output: s.said(), err: err})
+}
+
+// unstarted is a program that did not start in a node: the node lacks what it takes. A node that does not run, and a stop, are another matter.
+func unstarted(err error) error {
+	failed, told := (*commandError)(nil), (*fault.Error)(nil)
+	switch {
+	case errors.As(err, &failed):
+	case errors.As(err, &told) && told.Err != nil: // the node's fault is told in other words than the engine's
+		failed = &commandError{args: []string{"exec"}, output: told.Err.Error(), err: told.Err}
+	default:
+		failed = &commandError{args: []string{"exec"}, output: err.Error(), err: err}
+	}
+	if said(failed, noContainer, notRunning, isPaused) || errors.Is(err, context.Canceled) {
 		return failed
 	}
 	return fmt.Errorf("%w: %w", hot.ErrNotInside, failed)

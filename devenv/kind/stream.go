@@ -1,104 +1,30 @@
 package kind
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"io"
-	"os"
-	"os/exec"
 	"sync"
-	"time"
-
-	"github.com/devenv-run/devenv/devenv/fault"
 )
 
-// stream is a docker command that goes on while somebody speaks to it: what is written is its standard input, what is read its standard output. Close ends
-// the command, and its process in the container by the end of its standard input.
-type stream interface {
+// stream is a program in a node that goes on while it is spoken to: what is written is its standard input, what is read its standard output. Close ends
+// its standard input, and so the program.
+type stream struct {
 	io.ReadWriteCloser
-	// said is the end of what the command has printed on standard error, of use once Read has failed.
-	said() string
+	errors *ending
 }
 
-// process is a stream of the docker client.
-type process struct {
-	io.Writer           // its standard input
-	io.Reader           // its standard output
-	input     io.Closer // its standard input
-	output    *os.File  // its standard output
-	errors    *ending
-	kill      func()
-	exited    chan struct{}
-	closing   sync.Once
-}
-
-// graceful is how long a command may take to end once its standard input has.
-const graceful = 2 * time.Second
-
-// start starts a program with the whole of its environment.
-func start(environ []string, program string, args ...string) (stream, error) {
-	cmd := exec.Command(program, args...) //nolint:noctx // it goes on after the request that needs it first
-	cmd.Env = environ
+// open starts a program in a container.
+func (k *Clusters) open(ctx context.Context, id string, command ...string) (stream, error) {
 	said := &ending{}
-	cmd.Stderr = said
-	cmd.WaitDelay = afterExit
-	input, err := cmd.StdinPipe()
+	s, err := k.Engine.Exec(ctx, id, command, said)
 	if err != nil {
-		return nil, err
+		return stream{}, unstarted(err)
 	}
-	// Not StdoutPipe: Wait would close it before the last of it has been read.
-	output, theirs, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	cmd.Stdout = theirs
-	err = cmd.Start()
-	_ = theirs.Close() // the command has its own
-	if err != nil {
-		_ = output.Close() // nothing will come
-		if errors.Is(err, exec.ErrNotFound) {
-			return nil, noClient(err)
-		}
-		return nil, fmt.Errorf("%s %s: %w", program, args[0], err)
-	}
-	p := &process{Writer: input, Reader: output, input: input, output: output, errors: said, exited: make(chan struct{})}
-	p.kill = func() { _ = cmd.Process.Kill() } // it may have ended
-	go func() {
-		defer close(p.exited)
-		_ = cmd.Wait() // whatever ended it shows where it is read
-	}()
-	return p, nil
+	return stream{ReadWriteCloser: s, errors: said}, nil
 }
 
-// noClient is the fault of a machine without the docker client.
-func noClient(err error) error {
-	return &fault.Error{
-		Kind: fault.Machine,
-		What: "the docker client is not on the PATH",
-		Err:  err,
-		Next: "Install it (on Debian the package docker.io or docker-cli) and run devenv again.",
-	}
-}
-
-// Close implements io.Closer. It waits until the command has ended.
-func (p *process) Close() error {
-	p.closing.Do(func() {
-		_ = p.input.Close() // it may have gone already
-		timer := time.AfterFunc(graceful, p.kill)
-		<-p.exited
-		timer.Stop()
-		_ = p.output.Close() // ends a Read that goes on because something else holds the other end
-	})
-	return nil
-}
-
-func (p *process) said() string {
-	select {
-	case <-p.exited:
-	case <-time.After(graceful): // it has closed its output and goes on
-	}
-	return p.errors.String()
-}
+// said is the end of what the program has printed on standard error.
+func (s stream) said() string { return s.errors.String() }
 
 // ending keeps the end of what is written to it.
 type ending struct {

@@ -31,8 +31,8 @@ const (
 	pieceSize = 1 << 18
 )
 
-func begin(start func() (stream, error)) (*talk, error) {
-	s, err := start()
+func begin(ctx context.Context, start func(ctx context.Context) (stream, error)) (*talk, error) {
+	s, err := start(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +84,7 @@ func (t *talk) hello() error {
 	case err == nil:
 		return fmt.Errorf("%w: %s", hot.ErrNotInside, data)
 	}
-	output := t.stream.said()
-	failed := &commandError{args: []string{"exec"}, output: output, err: err}
-	if said(failed, noContainer, notRunning, isPaused) {
-		return failed
-	}
-	return fmt.Errorf("%w: %w", hot.ErrNotInside, failed)
+	return missing(t.stream, err)
 }
 
 // record reads a record.

@@ -165,7 +165,7 @@ func (w *world) importArchive(ctx context.Context, n *node, unwell string, stdin
 	return []byte(ref + "\n"), nil
 }
 
-// open is a docker command that goes on. No node of this world has anything that could be spoken to.
-func (w *world) open(args ...string) (stream, error) {
-	return nil, failed(args, "perl: executable file not found")
+// Exec is an engine's. No node of this world has anything that could be spoken to.
+func (w *world) Exec(_ context.Context, _ string, command []string, _ io.Writer) (io.ReadWriteCloser, error) {
+	return nil, errors.New(command[0] + ": executable file not found")
 }
