@@ -23,7 +23,7 @@ const graceful = 2 * time.Second
 
 // start starts a program.
 func start(stderr io.Writer, program string, args ...string) (io.ReadWriteCloser, error) {
-	cmd := exec.Command(program, args...) //nolint:noctx // it goes on after the request that needs it first
+	cmd := exec.Command(program, args...)
 	cmd.Stderr = stderr
 	cmd.WaitDelay = afterExit
 	input, err := cmd.StdinPipe()
