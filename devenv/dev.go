@@ -76,8 +76,9 @@ type session struct {
 	events   chan loop.Event
 	cancels  map[string]context.CancelFunc // of shortcuts by service, of the cycle under ""
 	recorder atomic.Pointer[cycle]
-	starting atomic.Bool // a cluster is being created or started
-	calls    chan func() // to be called by the owner of the state
+	starting atomic.Bool   // a cluster is being created or started
+	calls    chan func()   // to be called by the owner of the state
+	news     chan struct{} // how the services stand may have changed
 
 	tree  *tree
 	state loop.State
@@ -91,6 +92,8 @@ type session struct {
 	deployed map[string]image    // by service: what the cycles that succeeded deployed last
 	looked   map[string]looked   // by service: found by a shortcut that fell, for the cycle that follows
 	done     map[string]string   // by service: the reference of the state that its last work brought into the cluster; none if it failed
+	inCycle  []string            // the services of the cycle that runs
+	visible  map[string]bool     // services of whose work something was told; what finds nothing to do is not seen
 	told     map[string]struct{} // paths that were told as changed, and not yet taken by a cycle
 }
 
@@ -102,7 +105,7 @@ func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
 	s := &session{
 		project: p, options: o, out: p.sink, clusters: p.clusters(engine),
 		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, calls: make(chan func()),
-		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, told: map[string]struct{}{},
+		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, told: map[string]struct{}{}, visible: map[string]bool{}, news: make(chan struct{}, 1),
 	}
 	if s.ways, err = p.hotpath(ctx); err != nil {
 		return nil, err
@@ -212,6 +215,9 @@ func (s *session) run(ctx context.Context) {
 		case call := <-s.calls:
 			call()
 			continue
+		case <-s.news:
+			s.tell()
+			continue
 		case <-s.timer.C:
 			e = loop.Tick{}
 		case <-stop:
@@ -245,6 +251,9 @@ func (s *session) step(e loop.Event) (left bool) {
 		case loop.TryShortcut:
 			s.begin(c.Service, c.Paths, func(ctx context.Context) loop.Event { return s.shortcut(ctx, c) })
 		case loop.StartCycle:
+			s.mu.Lock()
+			s.inCycle = c.Services
+			s.mu.Unlock()
 			s.begin("", c.Paths, func(ctx context.Context) loop.Event { return s.cycle(ctx, c) })
 		case loop.CancelShortcut:
 			s.cancels[c.Service]()
@@ -283,6 +292,7 @@ func (s *session) begin(name string, paths []string, work func(context.Context) 
 		if short, ok := e.(loop.ShortcutEnded); !ok || !short.Fell {
 			s.forgetTold(paths) // otherwise the cycle that follows is for the same change
 		}
+		s.unseen(name)
 		s.send(e)
 	})
 }
@@ -421,6 +431,9 @@ func (s *session) forgetLooked() {
 // tellChanged tells of paths that were not told yet, for work on the given services.
 func (s *session) tellChanged(paths []string, services ...string) {
 	s.mu.Lock()
+	for _, name := range services {
+		s.visible[name] = true
+	}
 	var fresh []string
 	for _, path := range paths {
 		if _, told := s.told[path]; !told {
@@ -433,6 +446,29 @@ func (s *session) tellChanged(paths []string, services ...string) {
 		slices.Sort(fresh)
 		s.out.Emit(event.Changed{Paths: fresh, Services: services})
 	}
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+// unseen notes that a work has ended: a service's shortcut, or the cycle for "".
+func (s *session) unseen(service string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ended := []string{service}
+	if service == "" {
+		ended = s.inCycle
+	}
+	for _, name := range ended {
+		delete(s.visible, name)
+	}
+}
+
+func (s *session) isVisible(service string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.visible[service]
 }
 
 // forgetTold has the paths of a work that has ended be told again when they change again.

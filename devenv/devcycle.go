@@ -77,7 +77,7 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 	switch {
 	case whole != nil && (ctx.Err() != nil || errors.Is(whole, errOutrun)): // what is newer comes next
 		ended.Stopped, whole = true, nil
-	case err != nil && s.away(ctx):
+	case whole != nil && s.away(ctx):
 		ended.Stopped, whole = true, nil
 	case err != nil && (len(c.failed) == 0 || c.other):
 		ended.Err = err

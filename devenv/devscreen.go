@@ -29,7 +29,7 @@ func (s *session) standing(name string) event.DevService {
 		Way: of.Last.Way, Cause: of.Last.Cause, Reason: of.Last.Reason, At: of.Last.At, Took: of.Last.Took,
 	}
 	switch {
-	case of.Doing != loop.Idle:
+	case of.Doing != loop.Idle && s.isVisible(name):
 		e.State, e.Began = "changing", of.Began
 	case of.Want != loop.Nothing:
 		e.State = "waiting"

@@ -65,7 +65,7 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	}
 	began := time.Now()
 	now, err := s.look(ctx, service)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || err != nil && s.away(ctx) {
 		end.Stopped = true
 		return end
 	}
