@@ -83,6 +83,9 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 		ended.Err = err
 	}
 	c.tellEnd(whole, &ended)
+	if !c.told && !ended.Stopped {
+		clear(ended.Outcomes) // there was nothing to do
+	}
 	return ended
 }
 
