@@ -133,6 +133,9 @@ func (h *hotpath) shortest(ctx context.Context, s *hotService, c change) (taken,
 		d = s.decide(c.now)
 		s.rules = rules
 	}
+	if why := h.lingering(s); why != "" {
+		return taken{}, &needsCycle{why}
+	}
 	if d.Way == hot.Image {
 		c.started(string(d.Way))
 		got, err := h.top(ctx, s, c, d)
@@ -145,6 +148,22 @@ func (h *hotpath) shortest(ctx context.Context, s *hotService, c change) (taken,
 	got, err := h.rebuild(ctx, s, c)
 	got.reason = reason
 	return got, err
+}
+
+// patience is for how long a container that is to be replaced may go on. With more, a rollout serves sooner: its new pods start
+// while the old ones still go on.
+const patience = time.Second
+
+// lingering says why the service's pods are better not given another image in place.
+func (h *hotpath) lingering(s *hotService) string {
+	for _, p := range h.podsOf(s.name) {
+		for _, k := range p.Containers {
+			if k.Service == s.name && k.Lingers > patience {
+				return fmt.Sprintf("the preStop hook of container %s sleeps for %s, and a rollout serves sooner", k.Name, k.Lingers)
+			}
+		}
+	}
+	return ""
 }
 
 // fallback says why a way did not work that a full build may not need.

@@ -361,6 +361,23 @@ func TestWhereNothingCanBeWrittenTheImageIsChanged(t *testing.T) {
 	}
 }
 
+func TestContainersThatGoOnForLongAreNotReplacedInPlace(t *testing.T) {
+	w := newHotWorld(t)
+	w.keeper.mu.Lock()
+	w.keeper.pods[0].Containers[0].Lingers = 5 * time.Second
+	w.keeper.mu.Unlock()
+	w.keeper.publish()
+	w.until("the hook is seen", func() bool { return w.h.lingering(w.s) != "" })
+	w.write("src/a", "2")
+	w.must(hot.Sync) // nothing is replaced for that
+	w.write("lib/b", "2")
+	_, err := w.take()
+	var full *needsCycle
+	if !errors.As(err, &full) || !strings.Contains(full.reason, "sleeps for 5s") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestWhatNoShortcutIsRightFor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*hotWorld)

@@ -3,7 +3,9 @@ package kube
 import (
 	"cmp"
 	"context"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,6 +77,8 @@ type Container struct {
 	Running  bool
 	Restarts int
 	State    string // running, waiting, terminated, with a reason where there is one: "waiting: ImagePullBackOff"
+	// Lingers is for how long its preStop hook keeps it when it is to end, as far as the hook says: one that only sleeps.
+	Lingers time.Duration
 }
 
 // Pods lists the environment's pods that run an image of one of the services, by namespace and name.
@@ -130,7 +134,7 @@ func describe(p *corev1.Pod, services Services) Pod {
 	add := func(spec corev1.Container, init bool) {
 		s := statuses[spec.Name]
 		k := Container{Name: spec.Name, Image: spec.Image, Service: services.Of(spec.Image), ImageID: s.ImageID, ID: s.ContainerID, Init: init,
-			Ready: s.Ready, Running: s.State.Running != nil, Restarts: int(s.RestartCount), State: containerState(s)}
+			Ready: s.Ready, Running: s.State.Running != nil, Restarts: int(s.RestartCount), State: containerState(s), Lingers: lingers(spec)}
 		d.Containers = append(d.Containers, k)
 		if k.Service != "" && !slices.Contains(d.Services, k.Service) {
 			d.Services = append(d.Services, k.Service)
@@ -144,6 +148,28 @@ func describe(p *corev1.Pod, services Services) Pod {
 	}
 	slices.Sort(d.Services)
 	return d
+}
+
+// lingers is how long a preStop hook sleeps that does nothing else; 0 for others, of which nobody knows.
+func lingers(k corev1.Container) time.Duration {
+	if k.Lifecycle == nil || k.Lifecycle.PreStop == nil {
+		return 0
+	}
+	if s := k.Lifecycle.PreStop.Sleep; s != nil {
+		return time.Duration(s.Seconds) * time.Second
+	}
+	if e := k.Lifecycle.PreStop.Exec; e != nil {
+		words := e.Command
+		if len(words) == 3 && words[1] == "-c" { // sh -c "sleep 5"
+			words = strings.Fields(words[2])
+		}
+		if len(words) == 2 && path.Base(words[0]) == "sleep" {
+			if seconds, err := strconv.ParseFloat(strings.TrimSuffix(words[1], "s"), 64); err == nil {
+				return time.Duration(seconds * float64(time.Second))
+			}
+		}
+	}
+	return 0
 }
 
 func containerState(s corev1.ContainerStatus) string {
