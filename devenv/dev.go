@@ -173,7 +173,6 @@ func (s *session) start(ctx context.Context) error {
 		s.out.Emit(event.Notice{Text: "watching all the same: the next save tries again"})
 	}
 	s.out.Emit(event.Watching{Services: s.services()})
-	giveBack()
 	return nil
 }
 
@@ -194,11 +193,18 @@ func (s *session) services() []string {
 	return names
 }
 
+// calmAfter is how long after the last event an idle dev becomes small.
+const calmAfter = 5 * time.Second
+
 // run owns the loop's state until it is left.
 func (s *session) run(ctx context.Context) {
 	s.timer = time.NewTimer(time.Hour)
 	s.timer.Stop()
 	defer s.timer.Stop()
+	// What was allocated on the way here, or while something was done, is given back some time after: not in the way of the next change, and
+	// when what goes on beside the loop, such as following the pods, has come to rest too.
+	calm := time.NewTimer(calmAfter)
+	defer calm.Stop()
 	stop, keys := ctx.Done(), s.options.Keys
 	s.tell()
 	for {
@@ -214,6 +220,12 @@ func (s *session) run(ctx context.Context) {
 		case e = <-s.events:
 		case call := <-s.calls:
 			call()
+			calm.Reset(calmAfter)
+			continue
+		case <-calm.C:
+			if s.state.Quiet() {
+				giveBack()
+			}
 			continue
 		case <-s.news:
 			s.tell()
@@ -235,6 +247,7 @@ func (s *session) run(ctx context.Context) {
 			}
 			e = loop.Pressed{Key: loop.Key(k)}
 		}
+		calm.Reset(calmAfter)
 		if s.step(e) {
 			return
 		}
@@ -269,9 +282,6 @@ func (s *session) step(e loop.Event) (left bool) {
 		}
 	}
 	s.tell()
-	if s.state.Quiet() && len(commands) == 0 {
-		giveBack() // idle, dev is to be small
-	}
 	return left
 }
 
