@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -79,7 +80,18 @@ func (p *place) dev(t *testing.T, args ...string) *watching {
 		}
 		_ = w.cmd.Process.Kill()
 	})
-	w.wait(3*time.Minute, 0, "dev.watching", nil)
+	eventually(t, 3*time.Minute, "an event dev.watching", func() error {
+		select {
+		case err := <-w.ends:
+			w.ends <- err
+			t.Fatalf("dev ended: %v", err)
+		default:
+		}
+		if w.find(0, "dev.watching", nil) == nil {
+			return errors.New("it does not watch yet")
+		}
+		return nil
+	})
 	return w
 }
 
