@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -58,8 +59,13 @@ func (b *bench) run(ctx context.Context) (err error) {
 			return fmt.Errorf("-measure %s: there is nothing, idle and burst", name)
 		}
 	}
-	dir, err := os.MkdirTemp("", "devenv-bench-")
+	// Always the same, because devenv remembers files by their paths: what it knows of those of earlier runs would be measured too.
+	cache, err := os.UserCacheDir()
 	if err != nil {
+		return err
+	}
+	dir := filepath.Join(cache, "devenv-bench-many")
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
 		return err
 	}
 	if !b.keep {
