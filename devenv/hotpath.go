@@ -101,7 +101,7 @@ func (h *hotpath) take(ctx context.Context, c change) (taken, error) {
 	if !s.lock(ctx) {
 		return taken{}, ctx.Err()
 	}
-	defer s.unlock()
+	defer h.unlock(s)
 	h.awaitPods(ctx, s.name)
 	if why := h.unfit(s, c.service); why != "" {
 		return taken{}, &needsCycle{why}

@@ -47,7 +47,8 @@ type keeper struct {
 	number int
 	out    chan []kube.Pod
 	end    <-chan struct{}
-	fail   error // of the next swap
+	fail   error  // of the next swap
+	during func() // the next swap
 	marks  []string
 }
 
@@ -67,6 +68,10 @@ func (k *keeper) MarkHot(_ context.Context, p kube.Pod, service string, m hot.Ma
 }
 
 func (k *keeper) Swap(_ context.Context, s kube.Swap, _ engine.Report) error {
+	if during := k.during; during != nil {
+		k.during = nil
+		during()
+	}
 	k.mu.Lock()
 	if err := k.fail; err != nil {
 		k.fail = nil
@@ -270,6 +275,20 @@ func TestSyncedFilesAreInEveryContainerThatRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.holds("/app/src/a", "1")
+}
+
+// A pod that comes while others are swapped, in the place of one that was deleted, has what is declared.
+func TestAPodThatComesDuringASwapIsSwappedToo(t *testing.T) {
+	w := newHotWorld(t)
+	w.keeper.during = func() { w.keeper.pod("two", hotBase) }
+	w.write("lib/b", "2")
+	w.must(hot.Image)
+	w.until("both pods have the image", func() bool {
+		return !slices.ContainsFunc(w.h.podsOf("app"), func(p kube.Pod) bool { return p.Containers[0].Image == hotBase })
+	})
+	w.write("src/a", "2")
+	w.must(hot.Sync)
+	w.holds("/app/src/a", "2")
 }
 
 // The pods of a rollout have what is declared, and are not given what those before them had.

@@ -59,14 +59,17 @@ func (h *hotpath) warm(pods []kube.Pod, warmed map[string]bool) {
 // replay brings a service's containers to what they should have, unless somebody is about it already.
 func (h *hotpath) replay(s *hotService) {
 	if !s.tryLock() {
-		return
+		s.missed.Store(true)
+		if !s.tryLock() {
+			return // whoever has it looks again
+		}
 	}
 	if s.resting || !s.isHot() && len(s.had) == 0 {
 		s.unlock()
 		return
 	}
 	h.work.Go(func() {
-		defer s.unlock()
+		defer h.unlock(s)
 		h.tellLost(s)
 		if h.complete(s) {
 			return
@@ -75,6 +78,14 @@ func (h *hotpath) replay(s *hotService) {
 			h.warn(s.name + ": a pod could not be given what the others have: " + err.Error())
 		}
 	})
+}
+
+// unlock gives a service's lock back. What pods came while it was held is looked at again.
+func (h *hotpath) unlock(s *hotService) {
+	s.unlock()
+	if s.missed.Swap(false) {
+		h.replay(s)
+	}
 }
 
 // tellLost says, once, that a service that is hot has no pod any more, for something that nobody here did.
@@ -181,42 +192,28 @@ func (h *hotpath) complete(s *hotService) bool {
 // that are about to start are waited for only where there is no other; they get theirs when they run. detail is for people: "3 files into 2 containers".
 func (h *hotpath) bring(ctx context.Context, s *hotService) (detail string, err error) {
 	began := time.Now()
-	gone := map[string]bool{} // containers that ended while they were written into, or that were swapped
-	if stale := h.lacking(s); len(stale) > 0 {
-		for _, p := range stale {
-			for _, k := range p.Containers {
-				if k.Service == s.name && k.Image != s.aim.image {
-					gone[containerID(k)] = true
-				}
-			}
-		}
-		swap := kube.Swap{Service: s.name, Image: s.aim.image, Pods: stale}
-		if s.isHot() {
-			swap.Mark = s.mark()
-		}
-		report := func(text string) { h.project.log.Debug("hot path: swap", "service", s.name, "progress", text) }
-		if err := h.pods.Swap(ctx, swap, report); err != nil {
+	gone := map[string]bool{}    // containers that ended while they were written into, or that were swapped
+	swapped := map[string]bool{} // pods, by UID: the picture of them may be older
+	wrote := wrote{files: map[string]bool{}}
+	for deadline := began.Add(newcomers); ; {
+		news := h.news()
+		did, err := h.swap(ctx, s, swapped, gone)
+		if err != nil {
 			return "", err
 		}
-		for _, p := range stale {
-			s.bears(p, s.isHot())
+		if did { // which takes its time
+			deadline = time.Now().Add(newcomers)
 		}
-	}
-	wrote := wrote{files: map[string]bool{}}
-	for {
-		news := h.news()
 		places, all := h.places(s, gone)
 		if err := h.write(ctx, s, places, gone, &wrote); err != nil {
 			return "", err
 		}
 		switch {
-		case len(gone) == 0 && (all || len(places) > 0), all && !anyGone(places, gone):
+		case len(s.aim.wanted) == 0, len(gone) == 0 && (all || len(places) > 0), all && !anyGone(places, gone):
 			h.remark(s)
 			h.project.log.Debug("hot path: brought", "service", s.name, "files", len(wrote.files), "containers", wrote.containers, "took", time.Since(began))
 			return wrote.String(), nil
-		case len(s.aim.wanted) == 0 && len(places) == 0:
-			return wrote.String(), nil // an image alone was brought by the swap
-		case time.Since(began) > newcomers:
+		case time.Now().After(deadline):
 			return "", notSwapped(s.name, newcomers)
 		}
 		select {
@@ -226,6 +223,35 @@ func (h *hotpath) bring(ctx context.Context, s *hotService) (detail string, err 
 			return "", ctx.Err()
 		}
 	}
+}
+
+// swap gives the aim's image to pods that run another one, and says whether there were any. Those in swapped are not looked at again; the
+// containers that went are added to gone.
+func (h *hotpath) swap(ctx context.Context, s *hotService, swapped, gone map[string]bool) (did bool, err error) {
+	stale := slices.DeleteFunc(h.lacking(s), func(p kube.Pod) bool { return swapped[p.UID] })
+	if len(stale) == 0 {
+		return false, nil
+	}
+	for _, p := range stale {
+		for _, k := range p.Containers {
+			if k.Service == s.name && k.Image != s.aim.image {
+				gone[containerID(k)] = true
+			}
+		}
+	}
+	swap := kube.Swap{Service: s.name, Image: s.aim.image, Pods: stale}
+	if s.isHot() {
+		swap.Mark = s.mark()
+	}
+	report := func(text string) { h.project.log.Debug("hot path: swap", "service", s.name, "progress", text) }
+	if err := h.pods.Swap(ctx, swap, report); err != nil {
+		return false, err
+	}
+	for _, p := range stale {
+		swapped[p.UID] = true
+		s.bears(p, s.isHot())
+	}
+	return true, nil
 }
 
 func anyGone(places []place, gone map[string]bool) bool {

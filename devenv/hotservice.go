@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/config"
@@ -28,6 +29,7 @@ type hotService struct {
 	marked   map[string]bool     // pods, by UID, that bear a mark of this session
 	lost     bool                // that it has no pod was told
 	resting  bool                // a cycle works on it
+	missed   atomic.Bool         // pods changed while somebody had the lock
 	ran      map[string]int      // how often pods were given an image
 }
 
