@@ -3,12 +3,16 @@ package devenv
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/config"
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/hot"
 	"github.com/devenv-run/devenv/devenv/loop"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
@@ -79,6 +83,8 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 		end.Unchanged = true
 		return end
 	}
+	c.Paths = s.lasting(c.Paths, service, s.deployedImage(c.Service))
+	end.Cause = cause(c.Paths)
 	s.tellChanged(c.Paths, c.Service)
 	s.setDone(c.Service, "") // what it does before it is cancelled counts: going back to what was deployed is a change then
 	way := ""
@@ -116,6 +122,25 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 		s.setDone(c.Service, "")
 	}
 	return end
+}
+
+// lasting leaves out what came and went between two looks at a service, such as the temporary file of an editor. It keeps everything if that would
+// leave nothing to name.
+func (s *session) lasting(paths []string, service config.Service, deployed *image) []string {
+	config := s.project.config
+	root := config.ContextDir(service)
+	left := slices.DeleteFunc(slices.Clone(paths), func(shown string) bool {
+		path := config.Abs(shown)
+		if _, err := os.Lstat(path); err == nil {
+			return false
+		}
+		rel, err := filepath.Rel(root, path)
+		return err == nil && filepath.IsLocal(rel) && (deployed == nil || hot.Find(deployed.context, filepath.ToSlash(rel)) == nil)
+	})
+	if len(left) == 0 {
+		return paths
+	}
+	return left
 }
 
 // patientHooks lets hooks run to their end when a newer change stops the rest of a cycle: half a migration helps nobody. Only the end of

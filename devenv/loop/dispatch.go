@@ -92,8 +92,8 @@ func (r *reducer) supersede() {
 
 // shortcuts begins the shortcuts of services that may have one.
 func (r *reducer) shortcuts() {
-	if r.Rest.Wanted && r.Rest.All {
-		return // the cycle to come takes every service
+	if r.Rest.Wanted && (r.Rest.All || r.Rest.Reload) || r.Cycle != nil && r.Cycle.rest.Reload {
+		return // the cycle to come takes every service, or what a service is changes
 	}
 	for _, name := range r.Names() {
 		s := r.Services[name]
@@ -130,7 +130,7 @@ func (r *reducer) cycle() {
 	all := wanted && r.Rest.All
 	for _, s := range r.Services {
 		switch {
-		case s.Doing == InShortcut && (all || r.settling || r.undecided(s)):
+		case s.Doing == InShortcut && (all || wanted && r.Rest.Reload || r.settling || r.undecided(s)):
 			return // its end will be the next event, or time
 		case s.Doing == Idle && s.Want == Full && !r.Leaving, r.due(s):
 			wanted = true

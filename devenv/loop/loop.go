@@ -16,7 +16,8 @@
 //   - One cycle at a time. It takes everything that wants one, and also what failed to deploy before, because what it
 //     deploys may have been missing. A cycle waits a moment (Settings.Decide) for shortcuts that may be about to fall, so that a file
 //     which is in the contexts of ten services makes one cycle and not ten.
-//   - A shortcut never runs for a service that the running cycle works on, nor two for one service.
+//   - A shortcut never runs for a service that the running cycle works on, nor two for one service. While devenv.yaml is read again none
+//     does: what a service is may be changing.
 //   - A newer change cancels the work in flight that it makes stale: a shortcut of the same service; a cycle of which it
 //     is a service, or which renders what changed. Not so if something in that work has waited longer than Settings.Patience: somebody who saves
 //     without end gets to see something now and then. Changes that make nothing stale wait, or take their shortcut beside it.

@@ -77,6 +77,9 @@ func (w *world) carryOut(c loop.Command) {
 		if w.shortcut[c.Service] != nil {
 			w.t.Fatalf("two shortcuts of %s", c.Service)
 		}
+		if w.cycle != nil && w.command.Reload {
+			w.t.Fatalf("a shortcut of %s, while devenv.yaml is read again", c.Service)
+		}
 		if w.cycle != nil && (w.command.All || slices.Contains(w.command.Services, c.Service)) {
 			w.t.Fatalf("a shortcut of %s, which the running cycle works on", c.Service)
 		}
@@ -87,6 +90,9 @@ func (w *world) carryOut(c loop.Command) {
 			w.t.Fatal("two cycles")
 		}
 		for _, name := range services {
+			if w.shortcut[name] != nil && c.Reload {
+				w.t.Fatalf("devenv.yaml is read again while the shortcut of %s runs", name)
+			}
 			if w.shortcut[name] != nil && (c.All || slices.Contains(c.Services, name)) {
 				w.t.Fatalf("a cycle of %s, whose shortcut runs", name)
 			}
