@@ -68,11 +68,7 @@ func (s *session) guard(ctx context.Context) {
 func (s *session) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	e, err := s.project.docker()
-	if err != nil {
-		return err
-	}
-	if err := e.Answers(ctx); err != nil {
+	if err := s.engineAnswers(ctx); err != nil {
 		return err
 	}
 	identity, err := s.clusters.Identity()
@@ -87,15 +83,19 @@ func (s *session) answers(ctx context.Context) error {
 	return cluster.Answers(ctx)
 }
 
-// there says whether work can go on: the engine answers, and the cluster does, unless it is one that the next cycle creates or starts.
-func (s *session) there(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
-	defer cancel()
+func (s *session) engineAnswers(ctx context.Context) error {
 	e, err := s.project.docker()
 	if err != nil {
 		return err
 	}
-	if err := e.Answers(ctx); err != nil {
+	return e.Answers(ctx)
+}
+
+// there says whether work can go on: the engine answers, and the cluster does, unless it is one that the next cycle creates or starts.
+func (s *session) there(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	if err := s.engineAnswers(ctx); err != nil {
 		return err
 	}
 	state, err := s.clusters.Status(ctx)

@@ -53,8 +53,8 @@ func (i *Inside) Close() error {
 
 var errClosed = errors.New("the connections into the nodes are closed")
 
-// agent is the way into a node.
-func (i *Inside) agent(node string) (*agent, error) {
+// connection is the one of its kind that leads into a node; begin makes it if there is none yet.
+func connection[T any](i *Inside, node string, all *map[string]*T, begin func(id string) *T) (*T, error) {
 	ids, err := i.clusters.nodeIDs([]string{node})
 	if err != nil {
 		return nil, err
@@ -65,14 +65,21 @@ func (i *Inside) agent(node string) (*agent, error) {
 	if i.closed {
 		return nil, errClosed
 	}
-	a := i.agents[id]
-	if a == nil {
-		a = newAgent(func(ctx context.Context) (stream, error) {
+	c := (*all)[id]
+	if c == nil {
+		c = begin(id)
+		(*all)[id] = c
+	}
+	return c, nil
+}
+
+// agent is the way to a node's containers.
+func (i *Inside) agent(node string) (*agent, error) {
+	return connection(i, node, &i.agents, func(id string) *agent {
+		return newAgent(func(ctx context.Context) (stream, error) {
 			return i.clusters.open(ctx, id, "perl", "-e", scriptInside)
 		}, i.clusters.wait)
-		i.agents[id] = a
-	}
-	return a, nil
+	})
 }
 
 // Write implements hot.Inside.

@@ -75,20 +75,10 @@ func (i *Inside) with(ctx context.Context, node string, do func(s *store) error)
 	}
 }
 
+// place is the way to a node's containerd.
 func (i *Inside) place(node string) (*place, error) {
-	ids, err := i.clusters.nodeIDs([]string{node})
-	if err != nil {
-		return nil, err
-	}
-	id := ids[node]
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.closed {
-		return nil, errClosed
-	}
-	p := i.stores[id]
-	if p == nil {
-		p = &place{open: func(ctx context.Context) (*store, error) {
+	return connection(i, node, &i.stores, func(id string) *place {
+		return &place{open: func(ctx context.Context) (*store, error) {
 			s, err := i.clusters.open(ctx, id, "perl", "-e", scriptRelay)
 			if err != nil {
 				return nil, err
@@ -99,9 +89,7 @@ func (i *Inside) place(node string) (*place, error) {
 			}
 			return opened, err
 		}}
-		i.stores[id] = p
-	}
-	return p, nil
+	})
 }
 
 // inside does something over a connection into a node, if there are any, and reports whether it worked. Where it did not there is another way, which says
