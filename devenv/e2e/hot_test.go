@@ -193,14 +193,14 @@ func (p *place) requireSettled(t *testing.T) {
 	if r := p.devenv(t, "up").must(t, 0); r.steps(t) != 0 {
 		t.Errorf("up had something to do:\n%s", r.summary())
 	}
-	eventually(t, 30*time.Second, "nothing is hot", func() error {
+	eventually(t, time.Minute, "nothing is hot", func() error {
 		if pods := p.hotPods(t); len(pods) > 0 {
 			return fmt.Errorf("%v", pods)
 		}
+		// Pods that have ended are there until their grace is over.
+		if images := p.must(t, "-n", "hot", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[*].image}"); strings.Contains(images, "devenv-hot-") {
+			return fmt.Errorf("pods run %s", images)
+		}
 		return nil
 	})
-	images := p.must(t, "-n", "hot", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[*].image}")
-	if strings.Contains(images, "devenv-hot-") {
-		t.Errorf("pods run %s", images)
-	}
 }
