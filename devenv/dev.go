@@ -340,9 +340,32 @@ func (s *session) rewatch() error {
 		t.watcher.Close()
 		return errors.New("the session has ended")
 	}
-	t.watcher.Close()
+	// What changed before the new one looked, only the old one knows.
+	s.running.Go(func() {
+		defer t.watcher.Close()
+		enough := time.NewTimer(drain)
+		defer enough.Stop()
+		for {
+			select {
+			case b, open := <-t.watcher.Batches():
+				if !open {
+					return
+				}
+				if e := t.resolve(b); e != nil {
+					s.send(e)
+				}
+			case <-enough.C:
+				return
+			case <-s.work.Done():
+				return
+			}
+		}
+	})
 	return nil
 }
+
+// drain is how long an old watcher is listened to after a new one has begun: longer than either keeps changes back.
+const drain = 2 * time.Second
 
 // plant begins to watch everything that the project is made of.
 func (s *session) plant() (*tree, error) {

@@ -60,7 +60,7 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 		p.course.only = append([]string{}, command.Services...)
 		c.beginBuilds(ctx, &flying, images)
 	}
-	defer s.ways.rest(c.works())()
+	defer s.ways.rest(ctx, c.works())()
 	s.recorder.Store(c)
 	ended := loop.CycleEnded{Cause: c.cause, Outcomes: map[string]loop.Outcome{}}
 	_, err := p.converge(ctx, UpOptions{Services: s.options.Services}, func(g *gathered) { c.conclude(ctx, g, &ended) })

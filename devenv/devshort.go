@@ -26,7 +26,7 @@ type shortcuts interface {
 	// by then counts for the next call, which gets the newer state of the service.
 	take(ctx context.Context, c change) (taken, error)
 	// rest is told before a cycle begins to work on services: what their containers have is its business until resume is called.
-	rest(services []string) (resume func())
+	rest(ctx context.Context, services []string) (resume func())
 	// deployed tells, at the end of every cycle, what of the services that it was for is now what their workloads declare. What failed is
 	// not in it. g is closed afterwards. The result says which of them are hot all the same, and on which way that came.
 	deployed(g *gathered, images map[string]image, settled bool) (hot map[string]string)

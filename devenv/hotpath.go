@@ -46,6 +46,7 @@ type hotpath struct {
 	mu       sync.Mutex
 	pods     podKeeper // of the cluster; opened with the first deployment
 	names    []string  // of the nodes
+	uid      string    // of the cluster that pods is in
 	services map[string]*hotService
 	triggers map[string]string // by base image: why its triggers stand against a proof; empty where they do not
 	followed kube.Services     // whose pods are followed
@@ -98,15 +99,17 @@ func (h *hotpath) take(ctx context.Context, c change) (taken, error) {
 	if s == nil || c.deployed == nil {
 		return taken{}, &needsCycle{"it was not deployed yet"}
 	}
-	if !s.lock(ctx) {
+	if !s.claim(ctx) {
 		return taken{}, ctx.Err()
 	}
 	defer h.unlock(s)
+	s.undecided = false
 	h.awaitPods(ctx, s.name)
 	if why := h.unfit(s, c.service); why != "" {
 		return taken{}, &needsCycle{why}
 	}
 	got, err := h.shortest(ctx, s, c)
+	s.undecided = ctx.Err() != nil
 	got.hot = s.isHot() || c.now.ref != s.declared
 	return got, err
 }
@@ -210,6 +213,7 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	if err != nil {
 		return taken{}, err
 	}
+	former := s.base
 	s.base = c.now // what the nodes hold from here on
 	ref := i.Ref
 	if s.stale(ref) {
@@ -221,6 +225,9 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	before := s.aim
 	s.aim = aim{way: hot.Swap, image: ref, contains: c.now.context, now: c.now.context, since: s.aim.since}
 	if err := h.exchange(ctx, s, before); err != nil {
+		if ctx.Err() == nil {
+			s.base = former // what runs again is from it
+		}
 		return taken{}, err
 	}
 	h.project.log.Debug("hot path: swapped", "service", s.name, "build", built.Sub(began), "load", loaded.Sub(built), "swap", time.Since(loaded))
@@ -244,19 +251,18 @@ func (h *hotpath) exchange(ctx context.Context, s *hotService, before aim) error
 }
 
 // rest implements shortcuts. New pods of a rollout are not to be given what those before them had.
-func (h *hotpath) rest(services []string) (resume func()) {
-	set := func(resting bool) {
+func (h *hotpath) rest(ctx context.Context, services []string) (resume func()) {
+	set := func(ctx context.Context, resting bool) {
 		for _, name := range services {
-			if s := h.service(name); s != nil {
-				s.lock(context.Background())
+			if s := h.service(name); s != nil && s.claim(ctx) {
 				s.resting = resting
 				s.unlock()
 			}
 		}
 	}
-	set(true)
+	set(ctx, true)
 	return func() {
-		set(false)
+		set(context.Background(), false)
 		for _, s := range h.all() {
 			h.replay(s) // of those that stayed hot, pods may have come meanwhile
 		}
@@ -283,7 +289,7 @@ func (h *hotpath) deployed(g *gathered, images map[string]image, _ bool) map[str
 			h.mu.Unlock()
 		}
 		s.lock(context.Background())
-		s.declared, s.base, s.hook = i.ref, i, hooks[i.ref]
+		s.declared, s.base, s.hook, s.undecided = i.ref, i, hooks[i.ref], false
 		s.aim = aim{image: i.ref, contains: i.context, now: i.context}
 		s.had = map[string]hot.Held{}
 		s.ran = map[string]int{i.ref: 1}
@@ -301,6 +307,13 @@ func (h *hotpath) connect(g *gathered) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.names = g.state.Nodes
+	if id := g.state.Identity; h.pods != nil && id != nil && id.UID != h.uid { // somebody deleted the cluster, and there is a new one
+		if h.unfollow != nil {
+			h.unfollow()
+		}
+		h.pods.Close()
+		h.pods, h.followed, h.unfollow, h.seen = nil, nil, nil, nil
+	}
 	if h.pods == nil {
 		state, err := h.clusters.Status(h.ctx)
 		if err != nil || state.Status != plan.Running {
@@ -313,6 +326,9 @@ func (h *hotpath) connect(g *gathered) {
 			return
 		}
 		h.pods = cluster
+		if state.Identity != nil {
+			h.uid = state.Identity.UID
+		}
 	}
 	if reflect.DeepEqual(h.followed, services) {
 		return

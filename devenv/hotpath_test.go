@@ -291,12 +291,43 @@ func TestAPodThatComesDuringASwapIsSwappedToo(t *testing.T) {
 	w.holds("/app/src/a", "2")
 }
 
+// What a newer change has stopped in the middle is not carried on behind its back.
+func TestAReplayDoesNotGoOnWithWhatWasStopped(t *testing.T) {
+	w := newHotWorld(t)
+	w.keeper.pod("two", hotBase)
+	w.until("both pods are seen", func() bool { return len(w.h.podsOf("app")) == 2 })
+	w.write("lib/b", "2")
+	ctx, stop := context.WithCancel(t.Context())
+	w.keeper.fail = context.Canceled
+	w.keeper.during = func() {
+		stop()
+		w.keeper.publish()
+	}
+	c := change{service: w.config, now: w.look(), deployed: &w.s.base, started: func(string) {}, since: time.Now()}
+	if _, err := w.h.take(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	for range 3 {
+		w.keeper.publish() // by now, what follows from it has been decided
+	}
+	for _, p := range w.h.podsOf("app") {
+		if p.Containers[0].Image != hotBase {
+			t.Errorf("pod %s was given %s", p.Name, p.Containers[0].Image)
+		}
+	}
+	w.write("lib/b", "3")
+	w.must(hot.Image) // what comes next decides
+	w.until("both pods have the image", func() bool {
+		return !slices.ContainsFunc(w.h.podsOf("app"), func(p kube.Pod) bool { return p.Containers[0].Image == hotBase })
+	})
+}
+
 // The pods of a rollout have what is declared, and are not given what those before them had.
 func TestWhileACycleWorksOnAServiceItsPodsAreLeftAlone(t *testing.T) {
 	w := newHotWorld(t)
 	w.write("src/a", "2")
 	w.must(hot.Sync)
-	resume := w.h.rest([]string{"app"})
+	resume := w.h.rest(t.Context(), []string{"app"})
 	w.keeper.pod("two", hotBase)
 	for range 3 {
 		w.keeper.publish() // by now, what follows from the new pod has been decided

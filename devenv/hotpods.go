@@ -64,7 +64,7 @@ func (h *hotpath) replay(s *hotService) {
 			return // whoever has it looks again
 		}
 	}
-	if s.resting || !s.isHot() && len(s.had) == 0 {
+	if s.resting || s.undecided || !s.isHot() && len(s.had) == 0 {
 		s.unlock()
 		return
 	}
@@ -74,10 +74,22 @@ func (h *hotpath) replay(s *hotService) {
 		if h.complete(s) {
 			return
 		}
-		if _, err := h.bring(h.ctx, s); err != nil && h.ctx.Err() == nil {
+		ctx, stop := context.WithCancel(h.ctx)
+		defer stop()
+		s.interrupt.Store(&stop)
+		defer s.interrupt.Store(nil)
+		if _, err := h.bring(ctx, s); err != nil && ctx.Err() == nil {
 			h.warn(s.name + ": a pod could not be given what the others have: " + err.Error())
 		}
 	})
+}
+
+// claim takes a service's lock for somebody who knows better than a replay what is to be done; false if ctx ended before.
+func (s *hotService) claim(ctx context.Context) bool {
+	if stop := s.interrupt.Load(); stop != nil {
+		(*stop)()
+	}
+	return s.lock(ctx)
 }
 
 // unlock gives a service's lock back. What pods came while it was held is looked at again.
@@ -312,6 +324,9 @@ func (h *hotpath) write(ctx context.Context, s *hotService, places []place, gone
 	for _, j := range jobs {
 		g.Go(func() error {
 			at := time.Now()
+			mu.Lock()
+			s.had[j.container.ID] = hot.Begun(j.before, j.files, s.aim.wanted)
+			mu.Unlock()
 			err := h.inside.Write(gctx, j.container, j.files)
 			if errors.Is(err, hot.ErrGone) {
 				mu.Lock()
@@ -343,16 +358,16 @@ func (h *hotpath) markOnce(ctx context.Context, s *hotService, p kube.Pod) error
 	if s.marked[p.UID] {
 		return nil
 	}
-	if _, marked := p.Hot[s.name]; !marked {
-		if err := h.pods.MarkHot(ctx, p, s.name, s.mark()); err != nil {
-			return err
-		}
+	// Whatever the picture says: it may be older than what took the mark away.
+	if err := h.pods.MarkHot(ctx, p, s.name, s.mark()); err != nil {
+		return err
 	}
 	s.bears(p, true)
 	return nil
 }
 
-// remark brings the marks of pods up to date, beside everything else: how many files there are is only for people.
+// remark brings the marks of pods up to date. How many files there are is only for people, and is written beside everything else; a mark is taken away
+// before anything can ask for it again.
 func (h *hotpath) remark(s *hotService) {
 	isHot, m := s.isHot(), hot.Mark{}
 	if isHot {
@@ -371,13 +386,18 @@ func (h *hotpath) remark(s *hotService) {
 	if len(pods) == 0 {
 		return
 	}
-	h.work.Go(func() {
+	mark := func() {
 		for _, p := range pods {
 			if err := h.pods.MarkHot(h.ctx, p, s.name, m); err != nil && h.ctx.Err() == nil {
 				h.project.log.Debug("hot path: mark", "pod", p.Name, "error", err)
 			}
 		}
-	})
+	}
+	if !isHot {
+		mark()
+		return
+	}
+	h.work.Go(mark)
 }
 
 // bears remembers whether a pod bears a mark.

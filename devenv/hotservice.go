@@ -30,7 +30,10 @@ type hotService struct {
 	lost     bool                // that it has no pod was told
 	resting  bool                // a cycle works on it
 	missed   atomic.Bool         // pods changed while somebody had the lock
-	ran      map[string]int      // how often pods were given an image
+	// undecided says that the last change was stopped in the middle: what comes next says what pods are to have.
+	undecided bool
+	interrupt atomic.Pointer[context.CancelFunc] // of the replay that has the lock
+	ran       map[string]int                     // how often pods were given an image
 }
 
 // aim is what the containers of a service are to have.
@@ -206,7 +209,7 @@ func (h *hotpath) triggersOf(ctx context.Context, ref string) string {
 	case err != nil:
 		return "the engine does not say what triggers " + ref + " has: " + err.Error()
 	case !held:
-		why = "the engine does not hold " + ref + ", so its triggers (ONBUILD) are not known; `docker pull` it"
+		return "the engine does not hold " + ref + ", so its triggers (ONBUILD) are not known; `docker pull` it"
 	case len(triggers) > 0:
 		why = ref + " has triggers (ONBUILD)"
 	}

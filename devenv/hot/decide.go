@@ -116,9 +116,22 @@ func (s Service) wanted(c Change, before, now digest.Manifest) (files []Wanted, 
 				return nil, fmt.Sprintf("%s and %s are both synced to %s", c.Path, p, to)
 			}
 		}
-		files = append(files, Wanted{File: f, Path: c.Path})
+		files = append(files, Wanted{File: s.moded(f, c.Path, now), Path: c.Path})
 	}
 	return files, ""
+}
+
+// moded is a file with the mode that a build of the image gives it (COPY --chmod), where it is known to bring the path there.
+func (s Service) moded(f File, path string, now digest.Manifest) File {
+	if f.Gone || f.Kind == digest.Link || s.Use == nil {
+		return f
+	}
+	for _, p := range s.Use(path, now).Places {
+		if p.To == f.To && p.Mode != nil {
+			f.Mode = *p.Mode
+		}
+	}
+	return f
 }
 
 // file is what a change makes of a path of a container.

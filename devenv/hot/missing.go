@@ -3,6 +3,7 @@ package hot
 import (
 	"cmp"
 	"encoding/hex"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -12,7 +13,7 @@ import (
 
 // Held is what a container has had written into it, by path of the container. It says nothing about files that failed half-way: those are
 // written again.
-type Held map[string]held
+type Held map[string]held // see Has and Begun
 
 type held struct {
 	path string // in the context
@@ -44,7 +45,7 @@ func (s Service) Missing(wanted []Wanted, had Held, contains, now digest.Manifes
 			if why != "" {
 				return nil, h.path
 			}
-			files = append(files, f)
+			files = append(files, s.moded(f, h.path, now))
 		}
 	}
 	for _, w := range wanted {
@@ -71,6 +72,25 @@ func Has(wanted []Wanted, now digest.Manifest) Held {
 		had[w.To] = w.held(now)
 	}
 	return had
+}
+
+// Begun is what a container has had while files are being written into it: nobody knows of those whether they arrive, so they are missing until it is
+// known. had is not changed.
+func Begun(had Held, files []File, wanted []Wanted) Held {
+	paths := make(map[string]string, len(wanted))
+	for _, w := range wanted {
+		paths[w.To] = w.Path
+	}
+	begun := make(Held, len(had)+len(files))
+	maps.Copy(begun, had)
+	for _, f := range files {
+		path, is := paths[f.To]
+		if !is {
+			path = begun[f.To].path
+		}
+		begun[f.To] = held{path: path, fact: "being written"}
+	}
+	return begun
 }
 
 // Signals are those that the rules of files which were written ask for, each once. had is what the container had before.
