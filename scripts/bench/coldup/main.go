@@ -121,7 +121,7 @@ func allBuilds(ctx context.Context) (took, work time.Duration, err error) {
 }
 
 func emptyCache(ctx context.Context) error {
-	_, err := measure.Run(ctx, "", "docker", "builder", "prune", "--all", "--force")
+	_, err := measure.Run(ctx, "", measure.Docker(), "builder", "prune", "--all", "--force")
 	return err
 }
 
