@@ -167,13 +167,7 @@ func (c *cycle) conclude(ctx context.Context, g *gathered, ended *loop.CycleEnde
 		images[name] = i
 		ended.Outcomes[name] = loop.Outcome{Way: "full", Reason: c.command.Reasons[name]}
 	}
-	hot := c.session.ways.deployed(g, images, c.command.Settle || c.command.All)
-	for name, way := range hot {
-		if o, ok := ended.Outcomes[name]; ok {
-			o.Hot, o.Way = true, way
-			ended.Outcomes[name] = o
-		}
-	}
+	c.session.ways.deployed(g, images)
 	c.session.setDeployed(images)
 }
 

@@ -28,8 +28,8 @@ type shortcuts interface {
 	// rest is told before a cycle begins to work on services: what their containers have is its business until resume is called.
 	rest(ctx context.Context, services []string) (resume func())
 	// deployed tells, at the end of every cycle, what of the services that it was for is now what their workloads declare. What failed is
-	// not in it. g is closed afterwards. The result says which of them are hot all the same, and on which way that came.
-	deployed(g *gathered, images map[string]image, settled bool) (hot map[string]string)
+	// not in it. g is closed afterwards.
+	deployed(g *gathered, images map[string]image)
 	// close ends what goes on in the background. Nothing is called afterwards.
 	close()
 }

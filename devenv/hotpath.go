@@ -270,7 +270,7 @@ func (h *hotpath) rest(ctx context.Context, services []string) (resume func()) {
 }
 
 // deployed implements shortcuts.
-func (h *hotpath) deployed(g *gathered, images map[string]image, _ bool) map[string]string {
+func (h *hotpath) deployed(g *gathered, images map[string]image) {
 	h.connect(g)
 	hooks := map[string]string{}
 	for _, source := range g.whole.Sources {
@@ -295,7 +295,6 @@ func (h *hotpath) deployed(g *gathered, images map[string]image, _ bool) map[str
 		s.ran = map[string]int{i.ref: 1}
 		s.unlock()
 	}
-	return nil
 }
 
 // connect opens the session's own way to the cluster, once there is one, and follows the pods of the services that there are.

@@ -26,12 +26,7 @@ import (
 
 // speaker is a static program that says what is in /note and ends; with WAIT in its environment it goes on and says the number of every signal.
 var speaker = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "speaker")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	source := `package main
+	return compiled(`package main
 
 import (
 	"fmt"
@@ -49,16 +44,7 @@ func main() {
 		fmt.Printf("signal=%d;\n", <-heard)
 	}
 }
-`
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(dir, "program"), filepath.Join(dir, "main.go"))
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, out)
-	}
-	return os.ReadFile(filepath.Join(dir, "program"))
+`)
 })
 
 // speakerImage puts an image of speaker and an empty /srv into the engine, with nothing else in it, and delivers it to all nodes.

@@ -142,12 +142,16 @@ func eventually(t *testing.T, what string, limit time.Duration, holds func() boo
 
 // program is a static program that prints a line and ends, compiled once.
 var program = sync.OnceValues(func() ([]byte, error) {
+	return compiled("package main\n\nfunc main() { println(\"it runs\") }\n")
+})
+
+// compiled is the static program of a source.
+func compiled(source string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "program")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	source := "package main\n\nfunc main() { println(\"it runs\") }\n"
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
 		return nil, err
 	}
@@ -157,7 +161,7 @@ var program = sync.OnceValues(func() ([]byte, error) {
 		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
 	return os.ReadFile(filepath.Join(dir, "program"))
-})
+}
 
 // newImage puts an image into the engine that nobody has: a program and size bytes of noise.
 func newImage(t *testing.T, size int) plan.Image {

@@ -17,19 +17,11 @@ const (
 )
 
 // burst changes files at once under a `dev` that watches, and measures what it makes of it.
-func (b *bench) burst(ctx context.Context) (err error) {
-	d, _, err := b.start(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if stopped := d.stop(); err == nil {
-			err = stopped
-		}
-	}()
-	if err := pause(ctx, calm); err != nil {
-		return err
-	}
+func (b *bench) burst(ctx context.Context) error {
+	return b.watching(ctx, func(d *dev, _ time.Duration) error { return b.burstUnder(ctx, d) })
+}
+
+func (b *bench) burstUnder(ctx context.Context, d *dev) error {
 	before, err := d.cpu()
 	if err != nil {
 		return err

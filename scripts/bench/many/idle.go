@@ -12,12 +12,17 @@ import (
 const calm = 10 * time.Second
 
 // idling measures a `dev` to which nothing happens.
-func (b *bench) idling(ctx context.Context) (err error) {
+func (b *bench) idling(ctx context.Context) error {
 	one, err := b.up(ctx)
 	if err != nil {
 		return err
 	}
-	d, watching, err := b.start(ctx)
+	return b.watching(ctx, func(d *dev, watching time.Duration) error { return b.idleNow(ctx, d, one, watching) })
+}
+
+// watching has a `dev` watch while use uses it, once it has been left alone for a while. after is how long it took to begin.
+func (b *bench) watching(ctx context.Context, use func(d *dev, after time.Duration) error) (err error) {
+	d, after, err := b.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,6 +34,10 @@ func (b *bench) idling(ctx context.Context) (err error) {
 	if err := pause(ctx, calm); err != nil {
 		return err
 	}
+	return use(d, after)
+}
+
+func (b *bench) idleNow(ctx context.Context, d *dev, one spent, watching time.Duration) error {
 	before, err := d.cpu()
 	if err != nil {
 		return err
