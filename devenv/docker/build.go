@@ -69,8 +69,6 @@ func (b Build) what() string { return "build of service " + b.Service }
 // report takes short lines of progress: the step that runs, the last line of its output, what is transferred. It is called from one
 // goroutine at a time, and not after Build has returned.
 func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error {
-	e.building.Add(1)
-	defer e.building.Add(-1)
 	secrets, err := readSecrets(b)
 	if err != nil {
 		return err
@@ -101,17 +99,11 @@ func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error 
 func (e *Engine) solve(
 	ctx context.Context, b Build, files filesync.StaticDirSource, secrets map[string][]byte, builtIn bool, update func(*bkclient.SolveStatus),
 ) error {
-	conn, err := e.api.DialHijack(ctx, "/grpc", "h2c", nil)
-	if err != nil {
-		return &dialError{err}
-	}
-	defer conn.Close() // a second Close is harmless
-	first := onceDialer(conn, func(ctx context.Context) (net.Conn, error) { return e.api.DialHijack(ctx, "/grpc", "h2c", nil) })
-	bk, err := bkclient.New(ctx, "", bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return first(ctx) }))
+	bk, hangUp, err := e.buildKit(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = bk.Close() }()
+	defer hangUp()
 
 	g, ctx := errgroup.WithContext(quiet(ctx))
 	s, err := session.NewSession(ctx, b.sharedKey())
@@ -148,6 +140,24 @@ func (e *Engine) solve(
 		return err
 	})
 	return g.Wait()
+}
+
+// buildKit connects with the BuildKit in the engine, until hangUp is called.
+func (e *Engine) buildKit(ctx context.Context) (bk *bkclient.Client, hangUp func(), err error) {
+	conn, err := e.api.DialHijack(ctx, "/grpc", "h2c", nil)
+	if err != nil {
+		return nil, nil, &dialError{err}
+	}
+	first := onceDialer(conn, func(ctx context.Context) (net.Conn, error) { return e.api.DialHijack(ctx, "/grpc", "h2c", nil) })
+	bk, err = bkclient.New(ctx, "", bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return first(ctx) }))
+	if err != nil {
+		_ = conn.Close() // err says more
+		return nil, nil, err
+	}
+	return bk, func() {
+		_ = bk.Close()
+		_ = conn.Close() // a second Close is harmless
+	}, nil
 }
 
 // attributes are the build's settings in the words of BuildKit's Dockerfile frontend.

@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/docker/cli/cli/config"
@@ -43,12 +42,10 @@ type Engine struct {
 	unreachable map[string]bool // Dockerfile frontends that no registry could give; see frontend.go
 	known       *Info           // see traits
 
-	// What Fetch leaves to do; see teach. background ends with the engine.
+	// What is done beside what somebody waits for; see traits. background ends with the engine.
 	background context.Context
 	abandon    context.CancelFunc
-	lessons    sync.WaitGroup
-	building   atomic.Int64 // builds under way
-	teaching   sync.Mutex
+	beside     sync.WaitGroup
 }
 
 // Open connects to the engine that the user's docker command talks to: that of DOCKER_HOST, else of DOCKER_CONTEXT, else of the
@@ -136,12 +133,10 @@ func (e *Engine) unanswered(ctx context.Context, err error) error {
 	return e.endpoint.unreachable(err)
 }
 
-// Close ends the connections to the engine. It waits a little for what Fetch has begun, and stops it then.
+// Close ends the connections to the engine.
 func (e *Engine) Close() error {
-	timer := time.AfterFunc(teachPatience, e.abandon)
-	e.lessons.Wait()
-	timer.Stop()
 	e.abandon()
+	e.beside.Wait()
 	return e.api.Close()
 }
 

@@ -34,36 +34,33 @@ func notHeld(what string, err error) error {
 //
 // A push to a registry inside this process costs what the new layers cost, but only if the engine knows the others by a digest that we know
 // too, and it compresses what it sends. An export costs what all the layers cost, whatever is wanted of them. So where little is wanted the push is
-// tried, and ends as soon as the engine begins to send more than was asked for; then the image is exported, and what the engine did not know is
-// taught to it while the caller goes on (see teach), so that the next push succeeds.
+// tried. It ends as soon as the engine begins to send more than was asked for; then what the engine did not know is taught to it, and it is tried again.
 func (e *Engine) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
-	taught := true
 	if w.Bytes <= worthPushing(w) && e.reachesUs(ctx) {
 		i, err := e.push(ctx, w)
+		if errors.Is(err, errUntaught) && ctx.Err() == nil {
+			if err = e.teach(ctx, lessonOf(w)); err == nil {
+				i, err = e.push(ctx, w)
+			}
+		}
 		if err == nil {
 			return i, nil
 		}
 		if ctx.Err() != nil {
 			return nil, e.fault(ctx, "exporting "+w.Ref, err)
 		}
-		taught = !errors.Is(err, errUntaught)
 	}
-	return e.export(ctx, w, !taught)
+	return e.export(ctx, w)
 }
 
-// export is Fetch by an export of the whole image. What is not wanted does not go into the spool, as far as the archive tells in advance,
-// unless the engine is to be taught.
-func (e *Engine) export(ctx context.Context, w image.Want, teach bool) (*image.Image, error) {
-	lesson := lessonOf(w)
-	if !teach {
-		lesson = nil
-	}
+// export is Fetch by an export of the whole image. What is not wanted does not go into the spool, as far as the archive tells in advance.
+func (e *Engine) export(ctx context.Context, w image.Want) (*image.Image, error) {
 	archive, out := io.Pipe()
 	var exported sync.WaitGroup
 	exported.Go(func() { out.CloseWithError(e.Export(ctx, []string{w.Ref}, out)) })
 	i, err := image.Read(archive, w.Spool, func(digest string) bool {
 		_, named := w.Named(digest)
-		return named && !lesson.has(digest)
+		return named
 	})
 	archive.CloseWithError(errors.New("the archive is not read any further")) // ends Export
 	exported.Wait()
@@ -72,9 +69,6 @@ func (e *Engine) export(ctx context.Context, w image.Want, teach bool) (*image.I
 	}
 	if err != nil {
 		return nil, e.fault(ctx, "exporting "+w.Ref, err)
-	}
-	if teach {
-		e.teach(ctx, w, lesson, i)
 	}
 	return i, nil
 }

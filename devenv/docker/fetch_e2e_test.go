@@ -46,7 +46,7 @@ func TestFetchForReal(t *testing.T) {
 	if !e.reachesUs(t.Context()) {
 		t.Skip("the engine does not run on this machine")
 	}
-	noise := make([]byte, teachFrom)
+	noise := make([]byte, 16<<20)
 	_, _ = rand.Read(noise)
 	dir := toolContext(t, map[string]string{"big": string(noise)})
 	build := func() (ref string, layers []string) {
@@ -69,10 +69,12 @@ func TestFetchForReal(t *testing.T) {
 	if _, err := fetch(t, push, e, ref, layers[2]); !errors.Is(err, errUntaught) {
 		t.Fatalf("a push from an engine that knows no digests: %v", err)
 	}
-	if _, err := fetch(t, all, e, ref, layers[2]); err != nil {
-		t.Fatalf("the new layer, from an engine that knows no digests: %v", err)
+	if i, err := fetch(t, all, e, ref, layers[2]); err != nil || i.Layers[2].Pushed == "" {
+		t.Fatalf("the new layer should have been pushed after a lesson: %+v, %v", i, err)
 	}
-	e.lessons.Wait()
+	if err := e.teach(t.Context(), lesson{image.Digest(noise)}); err == nil {
+		t.Error("the engine learned about a layer that it does not have")
+	}
 	ref, layers = build()
 	i, err := fetch(t, push, e, ref, layers[2])
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,17 +19,16 @@ import (
 // loopback is a registry on this machine's loopback address for one push or one pull, in one repository. It knows as much of the protocol as
 // an engine speaks. It needs no TLS: engines trust the loopback network.
 type loopback struct {
-	repository string // the path of its only one
-	spool      *image.Spool
+	repository string       // the path of its only one
+	spool      *image.Spool // gets what is pushed; nil: nothing is
 	// named says which blobs need not be pushed.
 	named func(digest string) bool
 	// uploads is how many blobs may be pushed, size how many bytes they may hold together once expanded. Beyond that refuse is called.
 	uploads int
 	size    int64
 	refuse  context.CancelCauseFunc
-	// serve are manifests to pull, by tag and digest, and their media type.
-	serve     map[string][]byte
-	mediaType string
+	// serve are manifests and configurations to give out, by digest.
+	serve map[string][]byte
 
 	mu        sync.Mutex
 	begun     int               // uploads
@@ -74,7 +72,7 @@ func (l *loopback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ours:
 		unknown(w, "NAME_UNKNOWN")
 	case kind == "manifests" && reading:
-		l.giveManifest(w, r, name)
+		l.give(w, r, name, dockerManifest, "MANIFEST_UNKNOWN")
 	case kind == "manifests" && r.Method == http.MethodPut:
 		l.takeManifest(w, r, name)
 	case kind == "blobs" && reading:
@@ -93,14 +91,15 @@ func unknown(w http.ResponseWriter, code string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]string{"code": code}}}) // to a client that left
 }
 
-func (l *loopback) giveManifest(w http.ResponseWriter, r *http.Request, name string) {
-	data, ok := l.serve[name]
+// give gives a manifest or a configuration.
+func (l *loopback) give(w http.ResponseWriter, r *http.Request, digest, mediaType, lacks string) {
+	data, ok := l.serve[digest]
 	if !ok {
-		unknown(w, "MANIFEST_UNKNOWN")
+		unknown(w, lacks)
 		return
 	}
-	w.Header().Set("Content-Type", l.mediaType)
-	w.Header().Set("Docker-Content-Digest", image.Digest(data))
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Docker-Content-Digest", digest)
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(data) // to a client that left
@@ -122,10 +121,14 @@ func (l *loopback) takeManifest(w http.ResponseWriter, r *http.Request, name str
 	w.WriteHeader(http.StatusCreated)
 }
 
-// giveBlob gives a blob that is at hand, and says of one that need not be pushed that it is there.
+// giveBlob says of a blob that came, or need not be pushed, that it is there.
 func (l *loopback) giveBlob(w http.ResponseWriter, r *http.Request, digest string) {
+	if l.spool == nil || r.Method != http.MethodHead {
+		l.give(w, r, digest, "application/octet-stream", "BLOB_UNKNOWN")
+		return
+	}
 	b, ok := l.spool.Get(digest)
-	if ok = ok && b.Digest == digest && (r.Method == http.MethodHead || !b.Plain); !ok && (r.Method != http.MethodHead || !l.named(digest)) {
+	if ok = ok && b.Digest == digest; !ok && !l.named(digest) {
 		unknown(w, "BLOB_UNKNOWN")
 		return
 	}
@@ -133,15 +136,7 @@ func (l *loopback) giveBlob(w http.ResponseWriter, r *http.Request, digest strin
 	w.Header().Set("Docker-Content-Digest", digest)
 	// Of what need not be pushed the size is not known, and nobody asks for more than whether it is there.
 	w.Header().Set("Content-Length", strconv.FormatInt(b.Size, 10))
-	if r.Method == http.MethodHead {
-		return
-	}
-	f, err := os.Open(b.File)
-	if err != nil {
-		panic(http.ErrAbortHandler) // the connection breaks, and the engine says so
-	}
-	defer f.Close()
-	_, _ = io.Copy(w, f) // to a client that left
+	w.WriteHeader(http.StatusOK)
 }
 
 // errUntaught is why a push ends before its time: the engine begins to send what is there already.

@@ -19,7 +19,7 @@ import (
 )
 
 // repository is a new path of a repository in our registry. It cannot be guessed: everybody on this machine can connect. A reference with it
-// that outlives its push or pull was left by a devenv that was killed.
+// that outlives its push was left by a devenv that was killed.
 func repository() string { return "run.devenv/" + strings.ToLower(rand.Text()) }
 
 // A push is compressed at about 15 to 30 MB a second, an export runs at 100; so a push of more than a fifth of the image is no gain. Below
@@ -160,6 +160,6 @@ func (e *Engine) traits(ctx context.Context) (Info, error) {
 	e.mu.Lock()
 	e.known = &info
 	e.mu.Unlock()
-	e.lessons.Go(func() { e.sweep(e.background) })
+	e.beside.Go(func() { e.sweep(e.background) })
 	return info, nil
 }
