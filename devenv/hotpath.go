@@ -61,6 +61,7 @@ type podKeeper interface {
 	FollowPods(ctx context.Context, services kube.Services) <-chan []kube.Pod
 	MarkHot(ctx context.Context, p kube.Pod, service string, m hot.Mark) error
 	Swap(ctx context.Context, s kube.Swap, r engine.Report) error
+	LearnRound(ctx context.Context, p kube.Pod) error
 	Close()
 }
 

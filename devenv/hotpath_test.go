@@ -53,6 +53,7 @@ type keeper struct {
 }
 
 func (k *keeper) FollowPods(context.Context, kube.Services) <-chan []kube.Pod { return k.out }
+func (k *keeper) LearnRound(context.Context, kube.Pod) error                  { return nil }
 func (k *keeper) Close()                                                      {}
 
 func (k *keeper) MarkHot(_ context.Context, p kube.Pod, service string, m hot.Mark) error {

@@ -24,7 +24,7 @@ const newcomers = 30 * time.Second
 
 // follow keeps the picture of the pods, and gives those that lack something what they lack.
 func (h *hotpath) follow(ctx context.Context, pods <-chan []kube.Pod) {
-	warmed := map[string]bool{}
+	warmed, learned := map[string]bool{}, map[string]bool{}
 	for now := range pods {
 		h.mu.Lock()
 		if ctx.Err() == nil {
@@ -34,6 +34,7 @@ func (h *hotpath) follow(ctx context.Context, pods <-chan []kube.Pod) {
 		h.changed = make(chan struct{})
 		h.mu.Unlock()
 		h.warm(now, warmed)
+		h.learn(now, learned)
 		for _, s := range h.all() {
 			h.replay(s)
 		}
@@ -263,6 +264,7 @@ func (h *hotpath) swap(ctx context.Context, s *hotService, swapped, gone map[str
 		swapped[p.UID] = true
 		s.bears(p, s.isHot())
 	}
+	h.learn(stale, map[string]bool{}) // again, if that is long ago: a kubelet may have been started anew
 	return true, nil
 }
 

@@ -89,6 +89,8 @@ type Cluster struct {
 	// undrifted holds, by object, the field set of which a dry run has shown that it is no drift. In memory only: Observe
 	// writes nothing.
 	undrifted sync.Map // plan.ID → string
+
+	rounds rounds // of the kubelets
 }
 
 // Open prepares to talk to the cluster of a kubeconfig file. It sends nothing yet, so it also succeeds while the API server

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/devenv-run/devenv/devenv/fault"
@@ -28,6 +29,9 @@ func TestSwapRefusesNobody(t *testing.T) {
 			versioned(t, c, repository, versions...)
 			services := servedBy(t, c, ns, name, 2, repository+":v0", probe)
 			began := podsOf(t, c, services)
+			if err := c.LearnRound(t.Context(), began[0]); err != nil {
+				t.Fatal(err)
+			}
 			stop := asking(t, c, ns, name)
 			for _, v := range versions[1:] {
 				s := Swap{Service: name, Image: repository + ":" + v, Pods: podsOf(t, c, services)}
@@ -59,6 +63,43 @@ func TestSwapRefusesNobody(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A pod that says it is not ready although the kubelet knows better is put right at the kubelet's next round, and no sooner: when that is must be known.
+func TestLearnRound(t *testing.T) {
+	c, ns := realCluster(t)
+	repository := "registry.example.com/" + ns + "/app"
+	versioned(t, c, repository, "one")
+	pod := podsOf(t, c, servedBy(t, c, ns, "app", 1, repository+":one", ""))[0]
+	if err := c.LearnRound(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		p, err := c.core.Pods(ns).Get(t.Context(), pod.Name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if remarkOf(p) != "" {
+			t.Errorf("the pod still says %q", remarkOf(p))
+		}
+		for i := range p.Status.Conditions {
+			if k := &p.Status.Conditions[i]; k.Type == corev1.PodReady {
+				k.Status = corev1.ConditionFalse
+			}
+		}
+		if _, err := c.core.Pods(ns).UpdateStatus(t.Context(), p, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the kubelet puts the pod right", func(ctx context.Context) bool {
+			p, err := c.core.Pods(ns).Get(ctx, pod.Name, metav1.GetOptions{})
+			return err == nil && podReady(p)
+		})
+		off := time.Since(c.rounds.seen[pod.Node]) % roundEvery
+		t.Logf("put right %s after the time of a round", off)
+		if off > time.Second && off < roundEvery-roundSlack {
+			t.Errorf("that is no round")
+		}
 	}
 }
 

@@ -21,8 +21,8 @@ import (
 // status beforehand does not last: the first thing that the kubelet does about the new image is to report the generation that it has seen, and with it all
 // of the status as it knows it. So the endpoint is taken out of the EndpointSlices themselves. Their controller notices a change by others after a
 // second, and until then writes them anew only when a pod of the Service changes. By then the kubelet has made that one report, and Ready=False in the
-// pod's status lasts until its next one: when the new container runs, or at the round that it makes every ten seconds. A devenv that is
-// killed meanwhile leaves nothing that these two would not put right.
+// pod's status lasts until its next one: when the new container runs, or at the round that it makes every ten seconds, which must not be due then (see
+// rounds). A devenv that is killed meanwhile leaves nothing that these two would not put right.
 const (
 	// proxyPatience is what kube-proxy is given to stop sending connections to an endpoint that was taken out. Nothing says when it has. In
 	// clusters that devenv creates it waits at most 0.1 s (its minSyncPeriod) and then needs some 50 ms.
@@ -37,6 +37,9 @@ const (
 // may put it back. rested is a time before which the slices were written last, as far as the caller knows one.
 func (c *Cluster) withdraw(ctx context.Context, p *corev1.Pod, rested time.Time) (since time.Time, err error) {
 	if err := c.quiet(ctx, p, rested); err != nil {
+		return since, err
+	}
+	if err := sleep(ctx, c.rounds.pause(p.Spec.NodeName, time.Now())); err != nil {
 		return since, err
 	}
 	const tries = 5
