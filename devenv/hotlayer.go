@@ -53,7 +53,7 @@ func (h *hotpath) layer(files []hot.File) (l hot.Layer, remove func(), err error
 func layerEntries(files []hot.File) []oci.Entry {
 	all := make([]oci.Entry, len(files))
 	for i, f := range files {
-		all[i] = oci.Entry{Path: f.To, From: f.From, Dir: f.Kind == digest.Dir && !f.Gone, Link: f.Link, Gone: f.Gone, Mode: f.Mode}
+		all[i] = oci.Entry{Path: f.To, From: f.From, Dir: f.Kind == digest.Dir && !f.Gone, Link: f.Link, Gone: f.Gone, Mode: f.Mode, Open: f.Open}
 		if f.Owner != nil {
 			all[i].UID, all[i].GID = f.Owner.UID, f.Owner.GID
 		}

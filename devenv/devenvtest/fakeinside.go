@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -85,8 +85,12 @@ func (i *Inside) Write(ctx context.Context, c hot.Container, files []hot.File) e
 
 func put(held map[string]hot.File, f hot.File) error {
 	if f.Kind == digest.File && !f.Gone {
-		data, err := os.ReadFile(f.From)
+		from, err := f.Open()
 		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(from)
+		if err = errors.Join(err, from.Close()); err != nil {
 			return err
 		}
 		f.From = string(data)

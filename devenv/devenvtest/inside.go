@@ -2,6 +2,7 @@ package devenvtest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -103,6 +104,25 @@ func InsideSuite(t *testing.T, fresh func(t *testing.T) InsideSubject) {
 		}
 		s.write(t, s.file(t, "/srv/b", "b", 0o644))
 		s.require(t, s.file(t, "/srv/b", "b", 0o644), hot.File{To: "/srv/a"}, s.file(t, "/srv/before", "b", 0o644))
+	})
+
+	t.Run("a file that is not what was decided on does not get there, and the next write works", func(t *testing.T) {
+		s := fresh(t)
+		s.write(t, s.file(t, "/srv/a", "old", 0o644))
+		now := s.file(t, "/srv/a", "in the middle of being changed", 0o644)
+		now.Hash = sha256.Sum256([]byte("decided on"))
+		gone := hot.File{To: "/srv/a", From: filepath.Join(t.TempDir(), "missing"), Kind: digest.File, Mode: 0o644, Hash: now.Hash}
+		for _, f := range []hot.File{now, gone} {
+			err := s.Write(t.Context(), s.Container, []hot.File{s.file(t, "/srv/before", "b", 0o644), f})
+			if outrun := hot.Outrun(err); outrun == nil || !slices.Equal(outrun.Paths, []string{f.From}) {
+				t.Fatalf("%v", err)
+			}
+			s.require(t, s.file(t, "/srv/a", "old", 0o644), s.file(t, "/srv/before", "b", 0o644))
+		}
+		right := s.file(t, "/srv/a", "decided on", 0o644)
+		right.Hash = now.Hash
+		s.write(t, right)
+		s.require(t, right)
 	})
 
 	t.Run("a path that is no file's is refused", func(t *testing.T) {

@@ -147,7 +147,7 @@ func (s Service) entry(e *digest.Entry, to string) (f File, why string) {
 	f = File{To: to, Kind: e.Kind, Mode: e.Mode, Link: e.Link}
 	switch e.Kind {
 	case digest.File:
-		f.From = filepath.Join(s.Root, filepath.FromSlash(e.Path))
+		f.From, f.Hash = filepath.Join(s.Root, filepath.FromSlash(e.Path)), e.Hash
 	case digest.Dir, digest.Link:
 	default:
 		return f, e.Path + " is neither file, directory nor link"

@@ -2,6 +2,7 @@ package hot
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 
 	"github.com/devenv-run/devenv/devenv/digest"
@@ -9,8 +10,10 @@ import (
 
 // File is a path of a container and what it is to be.
 type File struct {
-	To   string      // absolute, clean
-	From string      // absolute path on this machine of the content; for a regular file
+	To   string // absolute, clean
+	From string // absolute path on this machine of the content; for a regular file
+	// Hash is what the content has to be when it is read; zero: whatever it is then.
+	Hash [sha256.Size]byte
 	Kind digest.Kind // File, Dir or Link
 	Mode uint32      // permissions, and the set-user-ID (04000), set-group-ID (02000) and sticky (01000) bits; of no use for a link
 	Link string      // where a link leads
@@ -34,7 +37,7 @@ type Inside interface {
 	// in place where a rename is impossible, as for a file that is mounted. An existing file keeps its owner, a new one gets that of its
 	// directory; directories that lack on the way are made with mode 0755. What is of another kind is replaced: a link by a file, a directory, with everything
 	// in it, by a link. Only on the way to a file links are followed, and none leads out of the container's root. A file that cannot be written ends it with an
-	// error that names the file; what came before is there. The error is ErrGone if the container does not run any more, then or at the end, and ErrNotInside if nothing can be written on its node.
+	// error that names the file; what came before is there. One whose content is not what Hash says is such a file, and the error an *OutrunError. The error is ErrGone if the container does not run any more, then or at the end, and ErrNotInside if nothing can be written on its node.
 	Write(ctx context.Context, c Container, files []File) error
 	// Signal sends the container's first process a signal: HUP, or SIGHUP.
 	Signal(ctx context.Context, c Container, signal string) error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -14,8 +15,10 @@ import (
 
 // Entry is a path of an image that a layer changes.
 type Entry struct {
-	Path     string // absolute, clean
-	From     string // path on this machine of the content; for a regular file, which everything is that Dir, Link and Gone do not make something else
+	Path string // absolute, clean
+	From string // path on this machine of the content; for a regular file, which everything is that Dir, Link and Gone do not make something else
+	// Open opens the content; nil: what is at From is. Its errors, also at its end, are WriteLayer's.
+	Open     func() (fs.File, error)
 	Dir      bool
 	Link     string // where a symbolic link leads
 	Gone     bool   // the path is removed, with what is below it
@@ -106,11 +109,15 @@ func writeEntry(out *tar.Writer, e Entry) error {
 		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, e.Link, 0o777
 		return write(out, e.Path, h, nil)
 	}
-	f, err := os.Open(e.From)
+	open := e.Open
+	if open == nil {
+		open = func() (fs.File, error) { return os.Open(e.From) }
+	}
+	f, err := open()
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -133,6 +140,12 @@ func write(out *tar.Writer, name string, h *tar.Header, content io.Reader) error
 	if content == nil {
 		return nil
 	}
-	_, err := io.CopyN(out, content, h.Size) // what is appended meanwhile is not part of it
-	return err
+	if _, err := io.CopyN(out, content, h.Size); err != nil {
+		return err
+	}
+	// What is appended meanwhile is not part of it, unless whoever opened it minds.
+	if _, err := content.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }

@@ -120,21 +120,24 @@ func answer(kind byte, data string) error {
 	case "gone":
 		return fmt.Errorf("%w: %s", hot.ErrGone, parts[3])
 	case "file":
-		return &fileError{path: parts[1], full: parts[2] == fullDisk, text: parts[3]}
+		return &fileError{path: parts[1], number: parts[2], text: parts[3]}
 	case "signal":
 		return &fault.Error{Kind: fault.Config, What: parts[3], Next: "Correct the signal in devenv.yaml: HUP, USR1, TERM."}
 	}
 	return fmt.Errorf("%w: %s", hot.ErrNotInside, strings.TrimSpace(parts[3]))
 }
 
-// fullDisk is ENOSPC as Linux numbers it.
-const fullDisk = "28"
+// ENOSPC and EROFS as Linux numbers them.
+const (
+	fullDisk = "28"
+	readOnly = "30"
+)
 
 // fileError is a file of a container that could not be made what it is to be.
 type fileError struct {
-	path string
-	full bool // the disk is
-	text string
+	path   string
+	number string // of the error, as Linux has it; 0: it is none of the kernel's
+	text   string
 }
 
 func (e *fileError) Error() string { return e.path + ": " + e.text }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -183,11 +182,11 @@ func sendFiles(ctx context.Context, t *talk, id string, files []hot.File) error 
 }
 
 func sendFile(ctx context.Context, t *talk, f hot.File, mode string, piece []byte) error {
-	from, err := os.Open(f.From)
+	from, err := f.Open()
 	if err != nil {
 		return err // nothing of it was sent
 	}
-	defer from.Close()
+	defer func() { _ = from.Close() }() // it was only read
 	if err := t.send('F', f.To, mode); err != nil {
 		return err
 	}
@@ -223,11 +222,14 @@ func (i *Inside) fault(ctx context.Context, what, node string, err error) error 
 			Kind: fault.Machine, What: what, Err: err,
 			Next: "See that the container may write there: what is mounted read-only and what is mounted at all cannot be replaced.",
 		}
-		if file.full {
+		switch file.number {
+		case fullDisk:
 			f.What, f.Next = what+": the disk is full", nextDisk
+		case readOnly:
+			f.What, f.Next = what+": it is mounted read-only there", "Take the path out of `dev.sync`, or change what the volume is made from."
 		}
 		return f
-	case errors.Is(err, hot.ErrGone), errors.Is(err, hot.ErrNotInside):
+	case errors.Is(err, hot.ErrGone), errors.Is(err, hot.ErrNotInside), hot.Outrun(err) != nil:
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return i.clusters.nodeFault(ctx, what, node, err)
