@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,14 @@ import (
 type here struct {
 	*world
 	root, tasks string
+	seen        string // where the container's root is instead, if that is not root
 	opened      []io.Closer
 	refuse      string // what docker says instead of running anything
 	silent      bool   // nothing is ever said
 }
 
 func (h *here) Exec(_ context.Context, _ string, command []string, stderr io.Writer) (io.ReadWriteCloser, error) {
-	prelude := fmt.Sprintf("BEGIN { $main::tasks = '%s'; $main::inside = '%s' }\n", h.tasks, h.root)
+	prelude := fmt.Sprintf("BEGIN { $main::tasks = '%s'; $main::inside = '%s' }\n", h.tasks, cmp.Or(h.seen, h.root))
 	if h.refuse != "" {
 		prelude = fmt.Sprintf("BEGIN { print STDERR '%s'; exit 1 }\n", h.refuse)
 	}

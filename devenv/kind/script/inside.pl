@@ -4,6 +4,9 @@
 # A path of a container is resolved by the kernel within the container's root (RESOLVE_IN_ROOT), once, to the directory that the file is in; from
 # there on everything happens in that very directory by its descriptor and a name that is not followed. So no link leads out, whenever it is put there.
 # What is mounted in the container is not mounted here: a rename over it or its removal would not fail, but detach it. So that is looked for.
+#
+# Where the container's root is mounted read-only, the very same directories are written through the runtime's own mount of it, which is not; what is
+# mounted below the root is still written through the container's mount of it, or is not, where that one is read-only.
 use strict;
 use warnings;
 use Config;
@@ -18,6 +21,7 @@ use constant { CHUNK => 1 << 18, TEMPORARY => '.devenv-hot' };
 
 our $tasks //= '/run/containerd/io.containerd.runtime.v2.task/k8s.io';
 our $inside;              # a test's root, for all containers
+my %view;                 # by descriptor of a directory in the runtime's mount: the same directory as the container sees it
 my $temporary;            # path of the file that is being written beside its place
 my ($buffer, $at) = ('', 0);
 
@@ -51,47 +55,103 @@ sub enter {
     my $known = grep { index($_, $id) >= 0 } <$groups>;
     $known || $inside or gone('its process ended');
     $c{root} = openat(AT_FDCWD, $inside || below($c{process}, 'root'), O_PATH | O_DIRECTORY, 0) // gone("$!");
+    $c{mount} = read_only(\%c);
+    if (defined $c{mount}) {
+        $c{writable} = openat(AT_FDCWD, "$tasks/$id/rootfs", O_PATH | O_DIRECTORY, 0);
+        shut(delete $c{writable}) if defined $c{writable} && !same($c{writable}, $c{root});
+    }
     return \%c;
+}
+
+# The number of the container's root mount, if that is read-only.
+sub read_only {
+    my ($c) = @_;
+    open my $mounts, '<', below($c->{process}, 'mountinfo') or return;
+    my $number;
+    while (<$mounts>) {    # the last mount on a place is the one that is seen
+        my ($id, $at, $options) = (split)[0, 4, 5];
+        $number = $options =~ /^ro\b/ ? $id : undef if $at eq '/';
+    }
+    return $number;
+}
+
+# The number of the mount that a descriptor is in.
+sub mount_of {
+    my ($fd) = @_;
+    open my $info, '<', "/proc/self/fdinfo/$fd" or return -1;
+    my ($id) = map { /^mnt_id:\s*(\d+)/ } <$info>;
+    return $id // -1;
+}
+
+sub same {
+    my @one = stat below($_[0]) or return 0;
+    my @other = stat below($_[1]) or return 0;
+    return $one[0] == $other[0] && $one[1] == $other[1];
+}
+
+# A directory of the container by which it can be written: the runtime's, where the one given is in a root that is read-only.
+sub writable {
+    my ($c, $fd, $path) = @_;
+    return $fd if !defined $c->{writable} || mount_of($fd) != $c->{mount};
+    my $other = openat($c->{writable}, $path, O_PATH | O_DIRECTORY, IN_ROOT);
+    return $fd if !defined $other;    # writing will say that it is read-only
+    if (!same($other, $fd)) { shut($other); return $fd }
+    $view{$other} = $fd;
+    return $other;
+}
+
+# Closes a directory.
+sub shut {
+    my ($fd) = @_;
+    POSIX::close(delete $view{$fd}) if defined $view{$fd};
+    POSIX::close($fd);
 }
 
 sub leave {
     my ($c) = @_;
     forget($c);
     my $alive = defined readlink below($c->{process}, 'root');
-    POSIX::close($c->{$_}) for qw(process root);
+    POSIX::close($c->{$_}) for grep { defined $c->{$_} } qw(process root writable);
     $alive or gone('its process ended');
 }
 
 sub forget {
     my ($c) = @_;
-    POSIX::close(delete $c->{parent}) if defined $c->{parent};
+    shut(delete $c->{parent}) if defined $c->{parent};
 }
 
 # The directory of a path, as a descriptor that stays valid until the next call, and the name in it.
 sub place {
     my ($c, $path) = @_;
     my ($up, $name) = $path =~ m{^(.*)/([^/]+)$}s or die ['file', $path, 0, 'not a path of a file'];
-    return ($c->{parent}, $name) if defined $c->{parent} && $c->{up} eq $up;
-    forget($c);
-    $c->{parent} = directory($c, $up eq '' ? '/' : $up);
-    $c->{up} = $up;
-    return ($c->{parent}, $name);
+    if (!defined $c->{parent} || $c->{up} ne $up) {
+        forget($c);
+        $c->{parent} = directory($c, $up eq '' ? '/' : $up);
+        $c->{up} = $up;
+    }
+    return (holder($c->{parent}, $name), $name);
+}
+
+# By what a name in a directory is written: what is mounted there, as the container sees it.
+sub holder {
+    my ($parent, $name) = @_;
+    return defined $view{$parent} && mounted($parent, $name) ? $view{$parent} : $parent;
 }
 
 # Opens a directory and makes what lacks of it.
 sub directory {
     my ($c, $path) = @_;
     my $fd = openat($c->{root}, $path, O_PATH | O_DIRECTORY, IN_ROOT);
-    return $fd if defined $fd;
+    return writable($c, $fd, $path) if defined $fd;
     my ($up, $name) = $path =~ m{^(.*)/([^/]+)$}s;
     fail($path) if !$!{ENOENT} || !defined $name;
     my $parent = directory($c, $up eq '' ? '/' : $up);
     my $made = mkdir(below($parent, $name), 0755) && own($parent, $name, 0755);
     my $error = $! + 0;
-    POSIX::close($parent);
+    shut($parent);
     $! = $error;
     fail($path) if !$made && !$!{EEXIST};
-    return openat($c->{root}, $path, O_PATH | O_DIRECTORY, IN_ROOT) // fail($path);
+    return writable($c, openat($c->{root}, $path, O_PATH | O_DIRECTORY, IN_ROOT) // fail($path), $path);
 }
 
 # Gives a new directory the owner of the one that it is in, and then its mode, which a change of owner would take bits off.
@@ -106,10 +166,10 @@ sub own {
     return $done;
 }
 
-# Says whether something is mounted on a name.
+# Says whether something is mounted on a name in the container.
 sub mounted {
     my ($parent, $name) = @_;
-    my $fd = openat($parent, $name, O_PATH | O_NOFOLLOW, NO_XDEV);
+    my $fd = openat($view{$parent} // $parent, $name, O_PATH | O_NOFOLLOW, NO_XDEV);
     return $!{EXDEV} if !defined $fd;
     POSIX::close($fd);
     return 0;
@@ -128,12 +188,16 @@ sub discard {
         return 1;
     }
     my $fd = openat($parent, $name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, NO_XDEV) // fail($path);
+    if (defined $view{$parent}) {
+        my $seen = openat($view{$parent}, $name, O_PATH | O_DIRECTORY | O_NOFOLLOW, NO_XDEV);
+        $view{$fd} = $seen if defined $seen;
+    }
     opendir my $list, below($fd) or fail($path);
     my @names = grep { $_ ne '.' && $_ ne '..' } readdir $list;
     closedir $list;
     my $done = eval { discard($fd, $_, "$path/$_") for @names; 1 };
     my $error = $@;
-    POSIX::close($fd);
+    shut($fd);
     die $error if !$done;
     rmdir below($parent, $name) or fail($path);
     return 1;
@@ -148,9 +212,9 @@ sub absent {
         return if $!{ENOENT} || $!{ENOTDIR};
         fail($path);
     }
-    $c->{parent} = $parent;
+    $c->{parent} = writable($c, $parent, $up eq '' ? '/' : $up);
     $c->{up} = $up;
-    discard($parent, $name, $path) and forget($c);
+    discard($c->{parent}, $name, $path) and forget($c);
 }
 
 sub make_directory {
