@@ -13,6 +13,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/config"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/hot"
 	"github.com/devenv-run/devenv/devenv/kind"
 	"github.com/devenv-run/devenv/devenv/loop"
 	"github.com/devenv-run/devenv/devenv/watch"
@@ -92,6 +93,8 @@ type session struct {
 	deployed map[string]image    // by service: what the cycles that succeeded deployed last
 	looked   map[string]looked   // by service: found by a shortcut that fell, for the cycle that follows
 	done     map[string]string   // by service: the reference of the state that its last work brought into the cluster; none if it failed
+	restless map[string][]string // by service: the files that changed while its last work read them
+	warned   map[string]bool     // what was said of such files
 	inCycle  []string            // the services of the cycle that runs
 	visible  map[string]bool     // services of whose work something was told; what finds nothing to do is not seen
 	told     map[string]struct{} // paths that were told as changed, and not yet taken by a cycle
@@ -105,7 +108,7 @@ func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
 	s := &session{
 		project: p, options: o, out: p.sink, clusters: p.clusters(engine),
 		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, calls: make(chan func()),
-		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, told: map[string]struct{}{}, visible: map[string]bool{}, news: make(chan struct{}, 1),
+		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, restless: map[string][]string{}, warned: map[string]bool{}, told: map[string]struct{}{}, visible: map[string]bool{}, news: make(chan struct{}, 1),
 	}
 	if s.ways, err = p.hotpath(ctx); err != nil {
 		return nil, err
@@ -150,7 +153,7 @@ func (s *session) start(ctx context.Context) error {
 	ended.Outcomes = map[string]loop.Outcome{}
 	for range 3 { // files that change while they are built: what is newer comes next
 		_, err = s.project.converge(ctx, UpOptions{Services: s.options.Services}, func(g *gathered) { c.conclude(ctx, g, &ended) })
-		if !errors.Is(err, errOutrun) || ctx.Err() != nil {
+		if hot.Outrun(err) == nil || ctx.Err() != nil {
 			break
 		}
 		clear(c.failed)
@@ -268,6 +271,8 @@ func (s *session) step(e loop.Event) (left bool) {
 		case loop.AwaitReturn:
 			s.out.Emit(event.Away{Err: s.state.Away})
 			s.running.Go(s.awaitReturn)
+		case loop.TellRestless:
+			s.tellRestless(c.Service)
 		case loop.Wake:
 			s.timer.Reset(time.Until(c.At))
 		case loop.Leave:

@@ -1,6 +1,7 @@
 package devenv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/event"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/hot"
 	"github.com/devenv-run/devenv/devenv/loop"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
@@ -26,11 +28,18 @@ type cycle struct {
 	cause   string
 
 	mu     sync.Mutex
-	told   bool             // that it began; until there is something to do it is not worth a line
-	steps  int              // that succeeded
-	failed map[string]error // by service: what of its steps failed, or kept them from being tried
-	other  bool             // a step of no service failed
-	errs   map[int]error    // by step
+	told   bool              // that it began; until there is something to do it is not worth a line
+	steps  int               // that succeeded
+	handed map[string]handed // by service: what its workloads were given last
+	failed map[string]error  // by service: what of its steps failed, or kept them from being tried
+	other  bool              // a step of no service failed
+	errs   map[int]error     // by step
+}
+
+// handed is what a workload was given.
+type handed struct {
+	ref    string // of the image
+	unsure bool   // whether the API server took it
 }
 
 // cycle carries a cycle out.
@@ -75,15 +84,17 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 		s.setDone(service, "")
 	}
 	switch {
-	case whole != nil && (ctx.Err() != nil || errors.Is(whole, errOutrun)): // what is newer comes next
+	case whole != nil && ctx.Err() != nil: // what is newer comes next
 		ended.Stopped, whole = true, nil
 	case whole != nil && s.away(ctx):
 		ended.Stopped, whole = true, nil
+	case hot.Outrun(whole) != nil:
+		whole = c.outrun(whole, &ended)
 	case err != nil && (len(c.failed) == 0 || c.other):
 		ended.Err = err
 	}
 	c.tellEnd(whole, &ended)
-	if !c.told && !ended.Stopped {
+	if !c.told && !ended.Stopped && len(ended.Outrun) == 0 {
 		clear(ended.Outcomes) // there was nothing to do
 	}
 	return ended
@@ -153,7 +164,8 @@ func (c *cycle) beginBuilds(ctx context.Context, flying *builds, images map[stri
 func (c *cycle) conclude(ctx context.Context, g *gathered, ended *loop.CycleEnded) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	images := map[string]image{}
+	images, declared := map[string]image{}, map[string]image{}
+	var unknown []string
 	for _, i := range g.images {
 		name := i.service.Name
 		if !c.command.All && !slices.Contains(c.command.Services, name) {
@@ -162,13 +174,50 @@ func (c *cycle) conclude(ctx context.Context, g *gathered, ended *loop.CycleEnde
 		if err := c.failed[name]; err != nil || ctx.Err() != nil {
 			ended.Outcomes[name] = loop.Outcome{Way: "full", Err: err, Joins: joins(err), Reason: c.command.Reasons[name]}
 			c.session.setDone(name, "")
+			was := cmp.Or(c.session.deployedImage(name), &image{})
+			switch now, applied := c.handed[name]; {
+			case !applied, now.ref == was.ref && !now.unsure: // it declares what it did before
+			case now.ref == i.ref && !now.unsure && err == nil:
+				declared[name] = i
+			default: // also what did not become ready: its pods are nothing to go on from
+				unknown = append(unknown, name)
+			}
 			continue
 		}
 		images[name] = i
 		ended.Outcomes[name] = loop.Outcome{Way: "full", Reason: c.command.Reasons[name]}
 	}
-	c.session.ways.deployed(g, images)
 	c.session.setDeployed(images)
+	c.session.setDeclared(declared)
+	maps.Copy(images, declared)
+	c.session.ways.deployed(g, images)
+	c.session.ways.forget(unknown)
+}
+
+// outrun ends a cycle in which files changed while they were being read. What belongs to their services comes again; if that kept something else from being done,
+// everything does. It returns what else went wrong.
+func (c *cycle) outrun(whole error, ended *loop.CycleEnded) (rest error) {
+	for name, err := range c.failed {
+		if o := hot.Outrun(err); o != nil {
+			ended.Outrun = append(ended.Outrun, name)
+			delete(ended.Outcomes, name)
+			c.session.noteRestless(name, o.Paths)
+		}
+	}
+	slices.Sort(ended.Outrun)
+	for _, err := range fault.All(whole) {
+		if hot.Outrun(err) == nil {
+			rest = errors.Join(rest, err)
+		}
+	}
+	ended.Stopped = rest == nil && c.other || len(ended.Outrun) == 0
+	if ended.Stopped {
+		return nil
+	}
+	if rest != nil && c.other {
+		ended.Err = rest
+	}
+	return rest
 }
 
 // Emit implements event.Sink for what the cycle's plan makes happen. A plan without steps is not told.
@@ -189,11 +238,15 @@ func (c *cycle) Emit(e event.Event) {
 		}
 		c.mu.Lock()
 		c.steps++
+		c.gave(e.Step, false)
 		c.mu.Unlock()
 	case event.StepFailed:
 		if e.Step.Cluster != nil {
 			c.session.starting.Store(false)
 		}
+		c.mu.Lock()
+		c.gave(e.Step, true)
+		c.mu.Unlock()
 		if c.ctx != nil && c.ctx.Err() != nil {
 			c.session.out.Emit(event.StepStopped{Step: e.Step, Took: e.Took})
 			return
@@ -211,6 +264,22 @@ func (c *cycle) Emit(e event.Event) {
 		c.mu.Unlock()
 	}
 	c.session.out.Emit(e)
+}
+
+// gave notes what workloads were given by a step that applied them, or that failed to: the API server may have taken it all the same.
+func (c *cycle) gave(step plan.Step, failed bool) {
+	if step.Action != plan.Apply || step.Object == nil {
+		return
+	}
+	for _, ref := range step.Object.Images {
+		if name := c.session.project.builds(ref); name != "" {
+			if c.handed == nil {
+				c.handed = map[string]handed{}
+			}
+			before := c.handed[name] // of another workload of the service
+			c.handed[name] = handed{ref: ref, unsure: failed || before.unsure && before.ref == ref}
+		}
+	}
 }
 
 // blame notes that a step did not succeed.
@@ -280,8 +349,9 @@ func (c *cycle) tellEnd(err error, ended *loop.CycleEnded) {
 	}
 	done := event.CycleDone{
 		Cycle: c.command.Number, Services: c.named(), Cause: c.cause, Reasons: c.command.Reasons, Ways: map[string]string{},
-		Steps: c.steps, OK: err == nil && !ended.Stopped, Stopped: ended.Stopped, Took: time.Since(c.began), Err: err,
+		Steps: c.steps, Stopped: ended.Stopped || err == nil && len(ended.Outrun) > 0, Took: time.Since(c.began), Err: err,
 	}
+	done.OK = err == nil && !done.Stopped
 	if !c.command.Changed.IsZero() {
 		done.Since = time.Since(c.command.Changed)
 	}

@@ -48,6 +48,15 @@ func (s *session) setDeployed(images map[string]image) {
 	}
 }
 
+// setDeclared notes what workloads declare that were applied and are not known to be ready.
+func (s *session) setDeclared(images map[string]image) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, i := range images {
+		s.deployed[name] = i
+	}
+}
+
 // looked is an image, and when it began to be looked for.
 type looked struct {
 	image

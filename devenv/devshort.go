@@ -2,7 +2,6 @@ package devenv
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,9 +26,11 @@ type shortcuts interface {
 	take(ctx context.Context, c change) (taken, error)
 	// rest is told before a cycle begins to work on services: what their containers have is its business until resume is called.
 	rest(ctx context.Context, services []string) (resume func())
-	// deployed tells, at the end of every cycle, what of the services that it was for is now what their workloads declare. What failed is
-	// not in it. g is closed afterwards.
+	// deployed tells, at the end of every cycle, what of the services that it was for is now what their workloads declare, also of those that were applied
+	// before the cycle was stopped. What failed is not in it. g is closed afterwards.
 	deployed(g *gathered, images map[string]image)
+	// forget tells that nobody knows any more what the workloads of services declare: only a cycle is right for them.
+	forget(services []string)
 	// close ends what goes on in the background. Nothing is called afterwards.
 	close()
 }
@@ -100,8 +101,12 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 		end.Fell, end.Full = true, full.reason
 		s.keepLooked(now, began)
 		return end
-	case err != nil && (ctx.Err() != nil || errors.Is(err, errOutrun)): // what is newer comes next
+	case err != nil && ctx.Err() != nil: // what is newer comes next
 		end.Stopped = true
+		return end
+	case hot.Outrun(err) != nil:
+		end.Stopped, end.Outrun = true, true
+		s.noteRestless(c.Service, hot.Outrun(err).Paths)
 		return end
 	case err != nil && s.away(ctx):
 		end.Stopped = true

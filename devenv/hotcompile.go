@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -60,6 +62,26 @@ func (p *Project) compile(ctx context.Context, s config.Service) ([]hot.File, er
 		files = append(files, hot.File{To: to, From: from, Kind: digest.File, Mode: uint32(info.Mode().Perm())})
 	}
 	return files, nil
+}
+
+// compiled makes sure that a compilation read what was decided on. What it makes itself may be in the context too, and so may what is new there.
+func (h *hotpath) compiled(ctx context.Context, c change) error {
+	root := c.now.build.Context
+	after, err := digest.Walk(ctx, root, c.now.ignore, h.project.fileCache())
+	if err != nil {
+		return err
+	}
+	outputs := map[string]bool{}
+	for _, o := range c.service.Dev.Compile.Outputs {
+		outputs[h.project.config.Abs(o.From)] = true
+	}
+	outrun := outrunBy(root, slices.DeleteFunc(hot.Changes(c.now.context, after), func(c hot.Change) bool {
+		return c.Before == nil || outputs[filepath.Join(root, filepath.FromSlash(c.Path))]
+	}))
+	if len(outrun.Paths) > 0 {
+		return outrun
+	}
+	return nil
 }
 
 // lastLines is the end of a text, without blanks at its end.

@@ -20,6 +20,9 @@ func (h *hotpath) top(ctx context.Context, s *hotService, c change, d hot.Decisi
 	files := d.Layer
 	if d.Compile {
 		made, err := h.project.compile(ctx, c.service)
+		if err == nil {
+			err = h.compiled(ctx, c)
+		}
 		if err != nil {
 			return taken{}, err
 		}
@@ -51,6 +54,9 @@ func (h *hotpath) top(ctx context.Context, s *hotService, c change, d hot.Decisi
 // put gives the nodes the image that was built last with files on top, under a reference of its own.
 func (h *hotpath) put(ctx context.Context, s *hotService, files []hot.File) (ref, detail string, err error) {
 	layer, remove, err := h.layer(files)
+	if hot.Outrun(err) != nil {
+		return "", "", err
+	}
 	if err != nil {
 		return "", "", &fallback{err}
 	}

@@ -98,7 +98,7 @@ func (h *hotpath) close() {
 func (h *hotpath) take(ctx context.Context, c change) (taken, error) {
 	s := h.service(c.service.Name)
 	if s == nil || c.deployed == nil {
-		return taken{}, &needsCycle{"it was not deployed yet"}
+		return taken{}, &needsCycle{"it was not deployed yet, or not to its end"}
 	}
 	if !s.claim(ctx) {
 		return taken{}, ctx.Err()
@@ -110,7 +110,7 @@ func (h *hotpath) take(ctx context.Context, c change) (taken, error) {
 		return taken{}, &needsCycle{why}
 	}
 	got, err := h.shortest(ctx, s, c)
-	s.undecided = ctx.Err() != nil
+	s.undecided = ctx.Err() != nil || hot.Outrun(err) != nil
 	got.hot = s.isHot() || c.now.ref != s.declared
 	return got, err
 }
@@ -128,7 +128,7 @@ func (h *hotpath) shortest(ctx context.Context, s *hotService, c change) (taken,
 		before := s.aim
 		s.aim.wanted, s.aim.now = d.Files, c.now.context
 		detail, err := h.bring(ctx, s)
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || hot.Outrun(err) != nil {
 			return taken{way: string(d.Way), detail: detail}, err
 		}
 		s.aim, reason = before, err.Error()
@@ -226,7 +226,7 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	before := s.aim
 	s.aim = aim{way: hot.Swap, image: ref, contains: c.now.context, now: c.now.context, since: s.aim.since}
 	if err := h.exchange(ctx, s, before); err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && hot.Outrun(err) == nil {
 			s.base = former // what runs again is from it
 		}
 		return taken{}, err
@@ -235,10 +235,11 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	return taken{way: string(hot.Swap), detail: detail}, nil
 }
 
-// exchange brings the containers to a new aim. If that fails, they go back to the one before; if it is cancelled, the new one stays the aim.
+// exchange brings the containers to a new aim. If that fails, they go back to the one before; if it is cancelled, or files change while it reads them, the
+// new one stays the aim, from which what comes next goes on.
 func (h *hotpath) exchange(ctx context.Context, s *hotService, before aim) error {
 	_, err := h.bring(ctx, s)
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || hot.Outrun(err) != nil {
 		return err
 	}
 	s.aim = before
@@ -295,6 +296,15 @@ func (h *hotpath) deployed(g *gathered, images map[string]image) {
 		s.had = map[string]hot.Held{}
 		s.ran = map[string]int{i.ref: 1}
 		s.unlock()
+	}
+}
+
+// forget implements shortcuts.
+func (h *hotpath) forget(services []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range services {
+		delete(h.services, name) // who works on it is at rest, see rest
 	}
 }
 

@@ -22,6 +22,12 @@ const firstSight = 3 * time.Second
 // newcomers is how long to wait for containers that are about to start, before a change is not said to have arrived.
 const newcomers = 30 * time.Second
 
+// How often, and after how long, a replay tries again whose files changed while it read them.
+const (
+	outrunTries = 5
+	outrunPause = 200 * time.Millisecond
+)
+
 // follow keeps the picture of the pods, and gives those that lack something what they lack.
 func (h *hotpath) follow(ctx context.Context, pods <-chan []kube.Pod) {
 	warmed, learned := map[string]bool{}, map[string]bool{}
@@ -79,7 +85,15 @@ func (h *hotpath) replay(s *hotService) {
 		defer stop()
 		s.interrupt.Store(&stop)
 		defer s.interrupt.Store(nil)
-		if _, err := h.bring(ctx, s); err != nil && ctx.Err() == nil {
+		_, err := h.bring(ctx, s)
+		for try := 0; hot.Outrun(err) != nil && try < outrunTries && ctx.Err() == nil; try++ {
+			select {
+			case <-time.After(outrunPause): // it may come back to what it was; if it does not, its change is on its way
+				_, err = h.bring(ctx, s)
+			case <-ctx.Done():
+			}
+		}
+		if err != nil && ctx.Err() == nil {
 			h.warn(s.name + ": a pod could not be given what the others have: " + err.Error())
 		}
 	})

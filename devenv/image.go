@@ -22,6 +22,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/dockerfile"
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/hot"
 	"github.com/devenv-run/devenv/devenv/lock"
 	"github.com/devenv-run/devenv/devenv/plan"
 )
@@ -309,27 +310,35 @@ func (b builder) Build(ctx context.Context, i plan.Image, report engine.Report) 
 	return b.settled(ctx, image)
 }
 
-// errOutrun is in the chain of what a build ends with whose files changed while it read them.
-var errOutrun = errors.New("they are not what the image's reference stands for")
-
 // settled makes sure that what was built is what the reference says: files that were changed while they were being read must not be
 // found under it later, when the old ones are back.
 func (b builder) settled(ctx context.Context, i image) error {
 	root, file := i.build.Context, i.dockerfile
 	now, err := digest.Walk(ctx, root, i.ignore, b.cache())
-	if err == nil && slices.Equal(now, i.context) {
-		if text, err := os.ReadFile(file); err == nil && bytes.Equal(text, i.build.Dockerfile) {
+	if err = cmp.Or(ctx.Err(), err); err == nil {
+		outrun := outrunBy(root, hot.Changes(i.context, now))
+		if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, i.build.Dockerfile) {
+			outrun.Paths = append(outrun.Paths, file)
+		}
+		if len(outrun.Paths) == 0 {
 			return nil
 		}
-	}
-	if err = cmp.Or(ctx.Err(), err); err == nil {
-		err = errOutrun
+		err = outrun
 	}
 	if removed := b.engine.Remove(context.WithoutCancel(ctx), []string{i.ref}); removed != nil {
 		err = errors.Join(err, removed)
 	}
 	return &fault.Error{
 		Kind: fault.Build, What: "files of service " + i.service.Name + " were changed while its image was being built", Err: err,
-		Next: "Run the command again; what was built is not used.",
+		Next: "Run the command again; what was built is not used. A file that changes all the time belongs into the ignore file of the build context.",
 	}
+}
+
+// outrunBy is the error for changes of a context that came while it was being read.
+func outrunBy(root string, changes []hot.Change) *hot.OutrunError {
+	outrun := &hot.OutrunError{}
+	for _, c := range changes {
+		outrun.Paths = append(outrun.Paths, filepath.Join(root, filepath.FromSlash(c.Path)))
+	}
+	return outrun
 }

@@ -45,6 +45,35 @@ func TestHot(t *testing.T) {
 	step("a signal follows where one is declared", func(t *testing.T) {
 		change(t, "py", "sync", "py/conf.txt", "conf-1", "conf-2", "/conf", "conf-2\n", 10*time.Second)
 	})
+	step("a file that is written without end is named once, keeps nothing else waiting, and arrives when it rests", func(t *testing.T) {
+		from := w.now()
+		file := filepath.Join(p.dir, "py", "static", "x.txt")
+		stop, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					_ = os.WriteFile(file, fmt.Appendf(nil, "%s%d\n", strings.Repeat("x", 1<<20), n), 0o644) //nolint:gosec // a test's file
+				}
+			}
+		}()
+		named := func(e devEvent) bool {
+			return strings.Contains(e.Text, "py/static/x.txt changed each time") && strings.Contains(e.Text, "py/.dockerignore")
+		}
+		w.wait(60*time.Second, from, "warning", named)
+		change(t, "tiny", "sync", "tiny/data/x", "data-2", "data-2b", "/data", "data-2b\n", 10*time.Second)
+		p.edit(t, "tiny/data/x", "data-2b", "data-2")
+		close(stop)
+		<-ended
+		p.write(t, "py/static/x.txt", "two\n")
+		p.served(t, 30*time.Second, "py", "/x.txt", "two\n")
+		if n := w.count(from, "warning"); n != 1 {
+			t.Errorf("%d warnings\n%s", n, w.since(from))
+		}
+	})
 	step("what the Dockerfile provably copies, and what is compiled here, goes onto the image", func(t *testing.T) {
 		change(t, "py", "image", "py/lib/v.py", "lib-1", "lib-2", "/code", "code-1 lib-2", 30*time.Second)
 		change(t, "tiny", "image", "tiny/main.go", "code-1", "code-2", "/code", "code-2", 60*time.Second)

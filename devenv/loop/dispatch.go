@@ -92,17 +92,30 @@ func (r *reducer) supersede() {
 
 // shortcuts begins the shortcuts of services that may have one.
 func (r *reducer) shortcuts() {
-	if r.Rest.Wanted && (r.Rest.All || r.Rest.Reload) || r.Cycle != nil && r.Cycle.rest.Reload {
+	if r.Rest.Wanted && (r.Rest.All || r.Rest.Reload) && !r.held() || r.Cycle != nil && r.Cycle.rest.Reload {
 		return // the cycle to come takes every service, or what a service is changes
 	}
 	for _, name := range r.Names() {
 		s := r.Services[name]
-		if s.Want != Short || s.Doing != Idle || r.Cycle.works(name) {
+		if s.Want != Short || s.Doing != Idle || r.rests(s) || r.Cycle.works(name) {
 			continue
 		}
 		r.do(TryShortcut{Service: name, Paths: s.Paths, Changed: s.Quiet})
 		r.Services[name] = s.begin(InShortcut, r.now)
 	}
+}
+
+// rests says whether a service waits for its files to rest.
+func (r *reducer) rests(s Service) bool { return r.now.Before(s.Rests) }
+
+// held says whether the next cycle does, because it takes such a service in any case.
+func (r *reducer) held() bool {
+	for _, s := range r.Services {
+		if r.rests(s) && r.Rest.Wanted && r.Rest.All && !r.Leaving {
+			return true
+		}
+	}
+	return false
 }
 
 // begin has a work take what the service wants.
@@ -118,12 +131,12 @@ func (r *reducer) due(s Service) bool {
 	if !s.Hot || s.Doing != Idle {
 		return false
 	}
-	return r.settling || !s.Failed && !r.now.Before(s.Quiet.Add(r.Settings.SettleAfter))
+	return r.settling || !s.Failed && !r.rests(s) && !r.now.Before(s.Quiet.Add(r.Settings.SettleAfter))
 }
 
 // cycle begins a cycle, if something wants one.
 func (r *reducer) cycle() {
-	if r.Cycle != nil {
+	if r.Cycle != nil || r.held() {
 		return
 	}
 	wanted := r.Rest.Wanted && !r.Leaving
@@ -132,7 +145,7 @@ func (r *reducer) cycle() {
 		switch {
 		case s.Doing == InShortcut && (all || wanted && r.Rest.Reload || r.settling || r.undecided(s)):
 			return // its end will be the next event, or time
-		case s.Doing == Idle && s.Want == Full && !r.Leaving, r.due(s):
+		case s.Doing == Idle && s.Want == Full && !r.Leaving && !r.rests(s), r.due(s):
 			wanted = true
 		}
 	}
@@ -150,7 +163,7 @@ func (r *reducer) cycle() {
 	for _, name := range r.Names() {
 		s := r.Services[name]
 		due := r.due(s)
-		if s.Doing != Idle || !all && s.Want != Full && !due && (!s.Joins || s.Want != Nothing) || r.Leaving && !due {
+		if s.Doing != Idle || r.rests(s) && !due || !all && s.Want != Full && !due && (!s.Joins || s.Want != Nothing) || r.Leaving && !due {
 			continue
 		}
 		if s.Want == Full && s.Reason != "" {
@@ -179,6 +192,9 @@ func (r *reducer) undecided(s Service) bool { return r.now.Before(s.Began.Add(r.
 func (r *reducer) wake() {
 	var at time.Time
 	for _, s := range r.Services {
+		if r.rests(s) && s.Doing == Idle && (s.Want > Nothing || r.held()) {
+			at = earlier(at, s.Rests)
+		}
 		switch {
 		case s.Doing == InShortcut && r.Cycle == nil && r.undecided(s):
 			at = earlier(at, s.Began.Add(r.Settings.Decide))
@@ -199,6 +215,8 @@ func (s State) Waits(name string) string {
 		return "until engine and cluster are back"
 	case service.Doing != Idle:
 		return ""
+	case service.Want > Nothing && service.Outruns >= restless:
+		return "for its files to rest, which change while they are read"
 	case service.Want > Nothing && s.Cycle.works(name):
 		return "for the cycle that is being stopped"
 	case service.Want > Nothing && s.Cycle != nil:

@@ -36,6 +36,7 @@ type ShortcutEnded struct {
 	Full      string // why; may be empty
 	Err       error  // it failed, and the full way would too
 	Stopped   bool   // it was cancelled, or stopped by what went away
+	Outrun    bool   // it was stopped because files changed while it read them
 	Cause     string
 }
 
@@ -45,6 +46,7 @@ type CycleEnded struct {
 	Err      error
 	Cause    string
 	Outcomes map[string]Outcome // of the services that it did something for, or failed to
+	Outrun   []string           // the services of which files changed while it read them; for the others it came to its end, unless Stopped
 }
 
 // Outcome is what a cycle came to for one service.
@@ -110,6 +112,9 @@ type CancelCycle struct{}
 // AwaitReturn has the facade look for engine and cluster until they are there, and say Returned.
 type AwaitReturn struct{}
 
+// TellRestless has the facade say that files of a service change whenever they are read. It comes again for as long as they do.
+type TellRestless struct{ Service string }
+
 // Wake asks for a Tick at a time. A later Wake replaces it.
 type Wake struct{ At time.Time }
 
@@ -122,4 +127,5 @@ func (CancelShortcut) command() {}
 func (CancelCycle) command()    {}
 func (AwaitReturn) command()    {}
 func (Wake) command()           {}
+func (TellRestless) command()   {}
 func (Leave) command()          {}

@@ -25,6 +25,8 @@
 //     deploy goes along with every cycle.
 //   - A service that became hot is settled, by a cycle that takes it, once it had no change for Settings.SettleAfter; one that
 //     could not be settled waits for its next change, or for the key.
+//   - A work whose files change while it reads them (Outrun) gives its want back and is begun again. From the third time in a row on that is told, and the next
+//     one waits, longer each time (Settings.Rests): something writes into the context without end.
 //   - While engine or cluster are away nothing begins, and what runs is cancelled. When they are back, a cycle over everything makes
 //     sure that what is there is what should be.
 //   - Leaving cancels what runs, or settles first if Settings.SettleOnExit says so.
@@ -42,11 +44,14 @@ type Settings struct {
 	SettleOnExit bool
 	Patience     time.Duration // for which a change lets newer ones cancel its work
 	Decide       time.Duration // for which a cycle waits for shortcuts that may fall
+	// Rests are how long a service waits whose files have changed during each of its last works, after the third of them, the fourth, …, and then always.
+	Rests []time.Duration
 }
 
 // Defaults are the settings of `devenv dev` without flags.
 func Defaults() Settings {
-	return Settings{SettleAfter: 30 * time.Second, Patience: 10 * time.Second, Decide: 100 * time.Millisecond}
+	return Settings{SettleAfter: 30 * time.Second, Patience: 10 * time.Second, Decide: 100 * time.Millisecond,
+		Rests: []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}}
 }
 
 // Want is what a service, or the rest of the project, needs next.
@@ -85,6 +90,9 @@ type Service struct {
 	Failed bool
 	Joins  bool
 	Last   Done // its last work
+	// Outruns is how many works in a row ended because files changed while they were being read; until Rests nothing begins for it.
+	Outruns int
+	Rests   time.Time
 
 	taken     Taken // by the work in flight
 	cancelled bool  // the shortcut in flight

@@ -100,6 +100,48 @@ stopped             ->
 change b            ->
 back                -> cycle 2 all [a b c] (no rule)
 done                ->`,
+		"files that change while they are read are read again, at once at first": `
+change a            -> shortcut a; wake 100ms
+outrun a            -> shortcut a; wake 100ms
+outrun a            -> shortcut a; wake 100ms
+outrun a            -> restless a; wake 1s
+change a            -> wake 1s
+change b            -> shortcut b; wake 100ms
+sync b              -> wake 1s
++1s                 -> shortcut a; wake 100ms
+outrun a            -> restless a; wake 2s
++2s                 -> shortcut a; wake 100ms
+sync a              -> wake 27s
+change a            -> shortcut a; wake 100ms
+outrun a            -> shortcut a; wake 100ms`,
+		"a cycle that is outrun by one service has done its work for the others": `
+change a b          -> shortcut a; shortcut b; wake 100ms
+fell a              -> wake 100ms
+fell b              -> cycle 1 [a b] (no rule)
+built-b outran a    -> cycle 2 [a] (no rule)
+outran a            -> cycle 3 [a] (no rule)
+outran a            -> restless a; wake 1s
+change b            -> shortcut b; wake 100ms
+fell b              -> cycle 4 [b] (no rule); wake 1s
+done b              -> wake 1s
+source              -> cycle 5 []; wake 1s
+done                -> wake 1s
++1s                 -> cycle 6 [a] (no rule)
+outran a            -> restless a; wake 2s
++2s                 -> cycle 7 [a] (no rule)
+done a              ->`,
+		"a cycle over everything waits too, and shortcuts do not wait for it; a key ends all waiting": `
+back                ->
+change a            -> shortcut a; wake 100ms
+outrun a            -> shortcut a; wake 100ms
+outrun a            -> shortcut a; wake 100ms
+outrun a            -> restless a; wake 1s
+away                -> await
+back                -> wake 1s
+change b            -> shortcut b; wake 100ms
+sync b              -> wake 1s
+rebuild             -> cycle 1 all [a b c]
+done                ->`,
 		"leaving cancels": `
 change a            -> shortcut a; wake 100ms
 fell a              -> cycle 1 [a] (no rule)
@@ -181,6 +223,14 @@ func eventOf(t *testing.T, what string, names []string) loop.Event {
 		return loop.ShortcutEnded{Service: names[0], Way: "sync", Hot: true}
 	case "fell":
 		return loop.ShortcutEnded{Service: names[0], Fell: true, Full: "no rule"}
+	case "outrun":
+		return loop.ShortcutEnded{Service: names[0], Stopped: true, Outrun: true}
+	case "outran":
+		return loop.CycleEnded{Outrun: names}
+	case "built-b": // and outran those that follow
+		return loop.CycleEnded{Outcomes: map[string]loop.Outcome{"b": {Way: "full"}}, Outrun: names[1:]}
+	case "rebuild":
+		return loop.Pressed{Key: loop.Rebuild}
 	case "fail":
 		return loop.ShortcutEnded{Service: names[0], Err: wrong}
 	case "done":
@@ -232,6 +282,8 @@ func text(c loop.Command, now time.Time) string {
 		return "cancel cycle"
 	case loop.AwaitReturn:
 		return "await"
+	case loop.TellRestless:
+		return "restless " + c.Service
 	case loop.Wake:
 		return "wake " + c.At.Sub(now).String()
 	case loop.Leave:

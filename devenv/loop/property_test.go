@@ -30,6 +30,8 @@ type world struct {
 	awaited  bool
 	wake     time.Time
 	left     bool
+	outruns  map[string]int // of a service, in a row
+	rests    map[string]time.Time
 	settled  map[string]int // settle cycles since the service became hot and had no change
 }
 
@@ -45,7 +47,7 @@ func newWorld(t *rapid.T) *world {
 	s.SettleOnExit = rapid.Bool().Draw(t, "settle on exit")
 	return &world{
 		t: t, state: loop.New(s, services), now: time.Unix(1_000_000, 0), changed: map[string]int{}, began: map[string]int{},
-		shortcut: map[string]*inFlight{}, settled: map[string]int{},
+		shortcut: map[string]*inFlight{}, settled: map[string]int{}, outruns: map[string]int{}, rests: map[string]time.Time{},
 	}
 }
 
@@ -84,6 +86,7 @@ func (w *world) carryOut(c loop.Command) {
 			w.t.Fatalf("a shortcut of %s, which the running cycle works on", c.Service)
 		}
 		w.mustBeThere(c)
+		w.mustRest(c.Service)
 		w.shortcut[c.Service] = &inFlight{began: w.moment}
 	case loop.StartCycle:
 		if w.cycle != nil {
@@ -98,6 +101,9 @@ func (w *world) carryOut(c loop.Command) {
 			}
 		}
 		w.mustBeThere(c)
+		if !w.state.Leaving {
+			w.mustRest(c.Services...)
+		}
 		w.cycle, w.command = &inFlight{began: w.moment}, c
 	case loop.CancelShortcut:
 		if f := w.shortcut[c.Service]; f == nil || f.cancelled {
@@ -131,6 +137,26 @@ func (w *world) mustBeThere(c loop.Command) {
 	}
 }
 
+// outrun says that files of a service changed while they were read, or not any more.
+func (w *world) outrun(name string, is bool) {
+	if !is {
+		w.outruns[name], w.rests[name] = 0, time.Time{}
+		return
+	}
+	if w.outruns[name]++; w.outruns[name] >= 3 {
+		w.rests[name] = w.now.Add(min(time.Second<<(w.outruns[name]-3), 8*time.Second))
+	}
+}
+
+func (w *world) mustRest(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		if w.now.Before(w.rests[name]) {
+			w.t.Fatalf("%s begins before its files have rested", name)
+		}
+	}
+}
+
 func (w *world) running() (n int) {
 	for _, f := range w.shortcut {
 		if f != nil {
@@ -156,9 +182,14 @@ func (w *world) endShortcut(name string, how int) {
 		e.Err = errors.New("does not compile")
 	case how == 4:
 		e.Unchanged = true
+	case how == 5:
+		e.Stopped, e.Outrun = true, true
 	}
 	if !e.Stopped && !e.Fell {
 		w.began[name] = f.began
+	}
+	if e.Outrun || !e.Stopped && !e.Fell {
+		w.outrun(name, e.Outrun)
 	}
 	w.step(e)
 }
@@ -174,7 +205,9 @@ func (w *world) endCycle(how int) {
 		e.Err = errors.New("a chart is wrong")
 	default:
 		for i, name := range c.Services {
-			switch (how + i) % 4 {
+			switch (how + i) % 5 {
+			case 4:
+				e.Outrun = append(e.Outrun, name)
 			case 2:
 				e.Outcomes[name] = loop.Outcome{Err: errors.New("not ready"), Joins: how%2 == 0}
 			case 3:
@@ -184,7 +217,10 @@ func (w *world) endCycle(how int) {
 	}
 	if !e.Stopped {
 		for _, name := range c.Services {
-			w.began[name] = f.began
+			outrun := slices.Contains(e.Outrun, name)
+			if w.outrun(name, outrun); !outrun {
+				w.began[name] = f.began
+			}
 		}
 		w.restDone = f.began
 	}
@@ -205,6 +241,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				e.Sources = []string{"chart"}
 			case 1:
 				e.Config = []string{"devenv.yaml"}
+				clear(w.rests)
 			case 2:
 				e.All = true
 			default:
@@ -219,7 +256,11 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			w.step(loop.Tick{})
 		},
 		"key": func(t *rapid.T) {
-			w.step(loop.Pressed{Key: rapid.SampledFrom([]loop.Key{loop.Rebuild, loop.Settle}).Draw(t, "key")})
+			key := rapid.SampledFrom([]loop.Key{loop.Rebuild, loop.Settle}).Draw(t, "key")
+			if key == loop.Rebuild {
+				clear(w.rests)
+			}
+			w.step(loop.Pressed{Key: key})
 		},
 		"finish": func(t *rapid.T) { w.finish(rapid.IntRange(0, 9).Draw(t, "how")) },
 	}

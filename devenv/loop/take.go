@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -58,6 +59,9 @@ func (r *reducer) changed(e Changed) {
 	if !together {
 		return
 	}
+	if len(e.Config) > 0 {
+		r.release()
+	}
 	r.Rest.Wanted = true
 	r.Rest.Reload = r.Rest.Reload || len(e.Config) > 0
 	r.Rest.All = r.Rest.All || e.All || len(e.Config) > 0
@@ -88,6 +92,7 @@ func (r *reducer) wantAll(cause string) {
 func (r *reducer) pressed(k Key) {
 	switch k {
 	case Rebuild:
+		r.release()
 		r.wantAll("asked for")
 	case Settle:
 		r.settling = true
@@ -105,6 +110,9 @@ func (r *reducer) shortcutEnded(e ShortcutEnded) {
 	taken, began := s.taken, s.Began
 	s.Doing, s.taken, s.cancelled = Idle, Taken{}, false
 	switch {
+	case e.Outrun:
+		s.giveBack(taken)
+		r.outrun(e.Service, &s)
 	case e.Stopped:
 		s.giveBack(taken)
 	case e.Fell:
@@ -136,8 +144,31 @@ func (s *Service) giveBack(t Taken) {
 	}
 }
 
+// restless is how many works in a row files have to outrun before that is no chance.
+const restless = 3
+
+// outrun notes that files of a service changed while they were being read.
+func (r *reducer) outrun(name string, s *Service) {
+	s.Outruns++
+	rests := r.Settings.Rests
+	if s.Outruns < restless || len(rests) == 0 {
+		return
+	}
+	s.Rests = r.now.Add(rests[min(s.Outruns-restless, len(rests)-1)])
+	r.do(TellRestless{Service: name})
+}
+
+// release has nothing wait any longer for files to rest.
+func (r *reducer) release() {
+	for name, s := range r.Services {
+		s.Rests = time.Time{}
+		r.Services[name] = s
+	}
+}
+
 // end notes how a work ended.
 func (s *Service) end(d Done, unchanged bool) {
+	s.Outruns, s.Rests = 0, time.Time{}
 	if s.Want == Nothing {
 		s.Since = time.Time{}
 	}
@@ -166,6 +197,10 @@ func (r *reducer) cycleEnded(e CycleEnded) {
 		s.Doing, s.taken = Idle, Taken{}
 		o, told := e.Outcomes[name]
 		switch {
+		case slices.Contains(e.Outrun, name):
+			s.giveBack(taken)
+			s.want(Full, cmp.Or(taken.Reason, "its files changed while they were being read"), nil, earlier(taken.Since, r.now))
+			r.outrun(name, &s)
 		case e.Stopped:
 			s.giveBack(taken)
 		case told:
