@@ -62,7 +62,10 @@ func (h *hotpath) put(ctx context.Context, s *hotService, files []hot.File) (ref
 	}
 	defer remove()
 	sum := sha256.Sum256([]byte(fmt.Sprint(s.base.ref, " ", layer.DiffID, " ", time.Now().UnixNano())))
-	ref = s.base.service.Image + ":devenv-hot-" + hex.EncodeToString(sum[:])[:digestLength]
+	ref = hotPrefix(s.base.service.Image) + hex.EncodeToString(sum[:])[:digestLength]
+	if err := h.litters(s); err != nil {
+		return "", "", &fallback{err}
+	}
 	detail, err = h.topper.Top(ctx, s.base.ref, ref, layer, h.nodeNames())
 	switch {
 	case ctx.Err() != nil:

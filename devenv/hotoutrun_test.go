@@ -90,6 +90,45 @@ func TestAPodThatComesWhileAFileIsChangedGetsWhatTheOthersHave(t *testing.T) {
 	w.holds("/app/src/a", "2")
 }
 
+func TestImagesWithALayerGoOnceTheServiceIsSettled(t *testing.T) {
+	w := newHotWorld(t)
+	known := func(ref string) bool {
+		_, held := w.topper.Layers("n1", ref)
+		return held
+	}
+	w.write("lib/b", "2")
+	w.must(hot.Image)
+	first := w.s.aim.image
+	w.write("lib/b", "3")
+	w.must(hot.Image)
+	second := w.s.aim.image
+	w.keeper.publish()
+	if !known(first) || !known(second) {
+		t.Error("they went while the service was hot")
+	}
+	resume := w.h.rest(t.Context(), []string{"app"})
+	w.keeper.mu.Lock()
+	w.keeper.pods[0].Phase = "Terminating" // of the rollout that settles it
+	w.keeper.mu.Unlock()
+	w.keeper.pod("two", hotBase)
+	w.s.declared, w.s.aim, w.s.had = hotBase, aim{image: hotBase, contains: w.look().context, now: w.look().context}, map[string]hot.Held{} // see deployed
+	resume()
+	for range 3 {
+		w.keeper.publish()
+	}
+	if !known(second) {
+		t.Error("it went while a pod had it")
+	}
+	w.keeper.mu.Lock()
+	w.keeper.pods = w.keeper.pods[1:]
+	w.keeper.mu.Unlock()
+	w.keeper.publish()
+	w.until("both are gone", func() bool { return !known(first) && !known(second) })
+	if !known(hotBase) {
+		t.Error("what is declared went too")
+	}
+}
+
 func TestACompilationOfFilesThatChangeIsNotUsed(t *testing.T) {
 	w := newHotWorld(t)
 	run := `printf middle >context/main.go && printf out >context/out`

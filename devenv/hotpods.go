@@ -71,20 +71,27 @@ func (h *hotpath) replay(s *hotService) {
 			return // whoever has it looks again
 		}
 	}
-	if s.resting || s.undecided || !s.isHot() && len(s.had) == 0 {
+	tidies := h.tidies(s)
+	if s.resting || s.undecided || !s.isHot() && len(s.had) == 0 && !tidies {
 		s.unlock()
 		return
 	}
 	h.work.Go(func() {
 		defer h.unlock(s)
-		h.tellLost(s)
-		if h.complete(s) {
-			return
-		}
 		ctx, stop := context.WithCancel(h.ctx)
 		defer stop()
 		s.interrupt.Store(&stop)
 		defer s.interrupt.Store(nil)
+		if tidies {
+			h.tidy(ctx, s)
+		}
+		if !s.isHot() && len(s.had) == 0 {
+			return
+		}
+		h.tellLost(s)
+		if h.complete(s) {
+			return
+		}
 		_, err := h.bring(ctx, s)
 		for try := 0; hot.Outrun(err) != nil && try < outrunTries && ctx.Err() == nil; try++ {
 			select {

@@ -34,6 +34,7 @@ type hotService struct {
 	undecided bool
 	interrupt atomic.Pointer[context.CancelFunc] // of the replay that has the lock
 	ran       map[string]int                     // how often pods were given an image
+	litter    bool                               // nodes may hold images with a layer on top that nothing needs any more
 }
 
 // aim is what the containers of a service are to have.

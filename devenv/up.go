@@ -67,6 +67,9 @@ func (p *Project) converge(ctx context.Context, o UpOptions, ended func(*gathere
 	if len(services) == 0 {
 		err = p.tidy(ctx, g, kept)
 	}
+	if !p.course.patient { // while a `dev` runs, its shortcuts do that
+		p.dropHot(ctx, g)
+	}
 	return total, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/devenv-run/devenv/devenv/hot"
@@ -50,6 +51,32 @@ func (o *Topper) Layers(node, ref string) ([]string, bool) {
 	defer o.mu.Unlock()
 	layers, ok := o.held[node][ref]
 	return layers, ok
+}
+
+// Drop implements hot.Topper.
+func (o *Topper) Drop(ctx context.Context, nodes, prefixes []string, used func(ctx context.Context) ([]string, error)) (dropped int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var keep []string
+	asked := false
+	for _, node := range nodes {
+		for ref := range o.held[node] {
+			if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(ref, p) }) {
+				continue
+			}
+			if !asked {
+				asked = true
+				if keep, err = used(ctx); err != nil {
+					return dropped, err
+				}
+			}
+			if !slices.Contains(keep, ref) {
+				delete(o.held[node], ref)
+				dropped++
+			}
+		}
+	}
+	return dropped, ctx.Err()
 }
 
 // Top implements hot.Topper.

@@ -109,6 +109,44 @@ func TopperSuite(t *testing.T, fresh func(t *testing.T) TopperSubject) {
 		s.requireUnknown(t, s.Nodes[0], ref)
 	})
 
+	t.Run("references that nobody uses are forgotten, also one of two of the same image", func(t *testing.T) {
+		s, ctx := fresh(t), t.Context()
+		base, one, same, other := s.Base(t), s.Ref(), s.Ref(), s.Ref()
+		for ref, note := range map[string]string{one: "one", same: "one", other: "other"} {
+			if _, err := s.Top(ctx, base, ref, noteLayer(t, note), s.Nodes); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var uses []string
+		drop := func(want int, prefixes ...string) {
+			t.Helper()
+			n, err := s.Drop(ctx, s.Nodes, prefixes, func(context.Context) ([]string, error) { return uses, nil })
+			if err != nil || n != want*len(s.Nodes) {
+				t.Fatalf("%d dropped, %v, want %d on each of %d nodes", n, err, want, len(s.Nodes))
+			}
+		}
+		drop(1, one)
+		uses = []string{other}
+		for _, node := range s.Nodes {
+			s.requireUnknown(t, node, one)
+			s.requireNote(t, node, same, "one")
+		}
+		drop(1, same, other)
+		for _, node := range s.Nodes {
+			s.requireUnknown(t, node, same)
+			s.requireNote(t, node, other, "other")
+			s.requireNote(t, node, base, "")
+		}
+		if _, err := s.Drop(ctx, s.Nodes, []string{one}, func(context.Context) ([]string, error) { return nil, errors.New("asked for nothing") }); err != nil {
+			t.Error(err)
+		}
+		want := errors.New("nobody knows")
+		if _, err := s.Drop(ctx, s.Nodes, []string{other}, func(context.Context) ([]string, error) { return nil, want }); !errors.Is(err, want) {
+			t.Errorf("%v", err)
+		}
+		s.requireNote(t, s.Nodes[0], other, "other")
+	})
+
 	t.Run("it can be stopped", func(t *testing.T) {
 		s := fresh(t)
 		base, ref := s.Base(t), s.Ref()

@@ -146,6 +146,8 @@ func TestHot(t *testing.T) {
 		}
 		p.devenv(t, "up").must(t, 0)
 		p.requireSettled(t)
+		p.devenv(t, "up").must(t, 0) // nothing has them now
+		p.requireNoHotImages(t)
 		for path, want := range map[string]string{"/x.txt": "three\n", "/conf": "conf-2\n", "/code": "code-1 lib-2", "/env": "again"} {
 			p.served(t, 10*time.Second, "py", path, want)
 		}
@@ -155,8 +157,10 @@ func TestHot(t *testing.T) {
 	step("after a quiet time, dev settles by itself", func(t *testing.T) {
 		w = p.dev(t, "--settle-after", "2s")
 		from := w.now()
+		change(t, "py", "image", "py/lib/v.py", "lib-2", "lib-3", "/code", "code-1 lib-3", 30*time.Second)
 		change(t, "py", "sync", "py/static/x.txt", "three", "four", "/x.txt", "four\n", 10*time.Second)
 		w.wait(2*time.Minute, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		p.requireNoHotImages(t) // once the old pods have gone
 		if code := w.stop(); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
@@ -214,6 +218,18 @@ func (p *place) served(t *testing.T, limit time.Duration, service, path, want st
 func (p *place) hotPods(t *testing.T) []string {
 	t.Helper()
 	return strings.Fields(p.must(t, "-n", "hot", "get", "pods", "-l", "devenv.run/hot=true", "--field-selector", "status.phase=Running", "-o", "jsonpath={.items[*].metadata.name}"))
+}
+
+// requireNoHotImages waits until the node knows no image that a devenv dev put a layer on.
+func (p *place) requireNoHotImages(t *testing.T) {
+	t.Helper()
+	eventually(t, 30*time.Second, "images with a layer on top are gone", func() error {
+		out, err := exec.Command("docker", "exec", p.cluster()+"-control-plane", "ctr", "--namespace=k8s.io", "images", "ls", "--quiet").Output()
+		if strings.Contains(string(out), "devenv-hot-") {
+			return fmt.Errorf("there are\n%s", out)
+		}
+		return err
+	})
 }
 
 // requireSettled fails unless nothing is hot, and `up` has nothing to do.

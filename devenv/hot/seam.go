@@ -53,12 +53,15 @@ type Layer struct {
 	Size   int64  // bytes of it
 }
 
-// Topper puts layers on images that nodes hold.
+// Topper puts layers on images that nodes hold, and has them forget such images.
 type Topper interface {
 	// Top gives the nodes an image ref: the configuration and layers of base, which they hold, and the layer on top. Only the layer is sent, to all nodes at once, and each
 	// checks that the image is complete and unpacked; one that fails does not know ref. A node that holds base incomplete, or not at all, is an error. The error is
 	// ErrNotInside if a node cannot be spoken to in that way. detail says what was sent.
 	Top(ctx context.Context, base, ref string, layer Layer, nodes []string) (detail string, err error)
+	// Drop has the nodes forget the references that begin with one of the prefixes, but for those that used names and those of which a container runs. Where no node
+	// knows any, used is not called. It says how many went.
+	Drop(ctx context.Context, nodes, prefixes []string, used func(ctx context.Context) ([]string, error)) (dropped int, err error)
 }
 
 var (

@@ -199,6 +199,24 @@ func TestRealInside(t *testing.T) {
 		})
 	})
 
+	t.Run("an image that a container runs is not forgotten, whoever says so", func(t *testing.T) {
+		ref := newRef()
+		if _, err := in.Top(t.Context(), scratch.Ref, ref, noiseLayer(t, 10), nodes); err != nil {
+			t.Fatal(err)
+		}
+		p := r.waiting(t, nodes[1], ref)
+		nobody := func(context.Context) ([]string, error) { return nil, nil }
+		if n, err := in.Drop(t.Context(), nodes, []string{ref}, nobody); err != nil || n != 1 { // of the other node
+			t.Errorf("%d, %v", n, err)
+		}
+		if _, err := r.kubectl(t.Context(), "delete", "pod", p.name, "--now", "--wait", "--request-timeout=60s"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := in.Drop(t.Context(), nodes, []string{ref}, nobody); err != nil || n != 1 {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+
 	t.Run("what is mounted in a container stays mounted, and what is outside stays as it is", func(t *testing.T) {
 		p := r.waiting(t, nodes[1], scratch.Ref)
 		src := filepath.Join(t.TempDir(), "src")
