@@ -20,6 +20,11 @@ import (
 type Copies struct {
 	readers []reader
 	opaque  string // why nothing is provable; empty: something may be
+	areas   []area
+	takings []taking
+	mounted []mount
+	users   map[int][]int // by stage: those that go on from it, copy from it or mount it
+	apart   string        // why no stage may be built for another target than this one; empty: each may
 }
 
 // Use is what a build makes of one path of the context.
@@ -53,6 +58,7 @@ type reader struct {
 	gid   int
 	only  bool
 	line  int
+	stage int // that reads it
 	final bool
 	why   string // not empty: where it puts things cannot be told
 }
@@ -69,7 +75,7 @@ func ReadCopies(data []byte, target string, args map[string]string) (*Copies, er
 	if err := g.stage(last); err != nil {
 		return nil, err
 	}
-	c := &Copies{}
+	c := &Copies{users: map[int][]int{}, apart: apart(data)}
 	syntax, _, _, _ := parser.DetectSyntax(data)
 	if named := args["BUILDKIT_SYNTAX"]; named != "" {
 		syntax = named
@@ -79,6 +85,9 @@ func ReadCopies(data []byte, target string, args map[string]string) (*Copies, er
 		return c, nil
 	}
 	w := &writing{graph: g, copies: c, reused: map[int]int{}}
+	if err := w.uses(); err != nil {
+		return nil, err
+	}
 	if err := w.chain(last); err != nil {
 		return nil, err
 	}

@@ -19,13 +19,13 @@ type writing struct {
 	dir     string // working directory; empty: not known
 	ran     bool   // a program has run, which may have put files anywhere
 	scratch bool   // the first of the stages begins with nothing
-	areas   []area
 }
 
 // area is where an instruction that is no plain COPY of the context may write: at a path and below it.
 type area struct {
-	at   string
-	line int
+	at          string
+	line        int
+	first, last int // the takings that it is, where it is a COPY from another stage: those from first to before last
 }
 
 func (w *writing) inChain(n int) bool {
@@ -74,9 +74,9 @@ func (w *writing) aside(n int) error {
 				w.reuseNamed(n, c.From, at)
 				continue
 			}
-			w.read(reader{from: sources(c.SourcePaths), line: at, why: why})
+			w.read(reader{from: sources(c.SourcePaths), line: at, stage: n, why: why})
 		case *instructions.AddCommand:
-			w.read(reader{from: sources(c.SourcePaths), line: at, why: why})
+			w.read(reader{from: sources(c.SourcePaths), line: at, stage: n, why: why})
 		case *instructions.RunCommand:
 			w.mounts(n, c, at, why, false)
 		}
@@ -107,7 +107,7 @@ func (w *writing) mounts(n int, c *instructions.RunCommand, line int, why string
 		case m.From != "":
 			w.reuseNamed(n, m.From, line)
 		case m.Type == instructions.MountTypeBind:
-			w.read(reader{from: sources([]string{m.Source}), line: line, why: why, final: final})
+			w.read(reader{from: sources([]string{m.Source}), line: line, stage: n, why: why, final: final})
 		}
 	}
 }
@@ -167,6 +167,7 @@ func (w *writing) command(n int, c instructions.Command, line int) {
 	case *instructions.RunCommand:
 		w.spoil(fmt.Sprintf("RUN in line %d comes after it was copied", line))
 		w.mounts(n, c, line, fmt.Sprintf("RUN in line %d mounts it", line), true)
+		w.mountsStages(n, c, line)
 		w.ran = true
 	case *instructions.AddCommand:
 		w.write(c.DestPath, line)
@@ -177,6 +178,8 @@ func (w *writing) command(n int, c instructions.Command, line int) {
 		}
 		if c.From == "" {
 			w.copy(c, line)
+		} else {
+			w.take(n, c, line)
 		}
 	}
 }
@@ -188,6 +191,11 @@ func (w *writing) spoil(why string) {
 			r.why = why
 		}
 	}
+	for i := range w.copies.takings {
+		if t := &w.copies.takings[i]; t.why == "" {
+			t.why = why
+		}
+	}
 }
 
 // write notes that an instruction may write at a place: what was copied there or below, or above it, may be another now.
@@ -196,7 +204,8 @@ func (w *writing) write(to string, line int) {
 	if at == "" {
 		at = "/"
 	}
-	w.areas = append(w.areas, area{at, line})
+	n := len(w.copies.takings)
+	w.copies.areas = append(w.copies.areas, area{at, line, n, n})
 	for i := range w.copies.readers {
 		if r := &w.copies.readers[i]; r.final && r.why == "" && touch(r.to, at) {
 			r.why = fmt.Sprintf("line %d may write where it was copied to", line)
@@ -211,7 +220,7 @@ func touch(a, b string) bool {
 
 // alone says whether no other instruction writes where r does.
 func (w *writing) alone(r *reader) bool {
-	for _, a := range w.areas {
+	for _, a := range w.copies.areas {
 		if touch(r.to, a.at) {
 			return false
 		}
@@ -228,7 +237,7 @@ func (w *writing) alone(r *reader) bool {
 // copy notes a COPY from the context.
 func (w *writing) copy(c *instructions.CopyCommand, line int) {
 	r := reader{from: sources(c.SourcePaths), to: w.absolute(c.DestPath), line: line, final: true, only: w.scratch && !w.ran}
-	r.slash = strings.HasSuffix(c.DestPath, "/") || strings.HasSuffix(c.DestPath, "/.") || c.DestPath == "." || r.to == "/"
+	r.slash = directory(c.DestPath, r.to)
 	uid, gid, numeric := owner(c.Chown)
 	mode, octal := permissions(c.Chmod)
 	r.uid, r.gid, r.mode = uid, gid, mode
