@@ -40,6 +40,8 @@ type Build struct {
 	Labels   map[string]string // put onto the image
 	Offline  bool              // do not ask a registry for a Dockerfile frontend (`# syntax=`)
 	Hidden   *secret.Redactor  // learns Secrets; what it knows is neither reported nor in errors. May be nil
+	// Added is the first line of Dockerfile that is not in the file of DockerfileName; 0: all are. What fails there is in the chain of errors as ErrAdded.
+	Added int
 }
 
 // Secret is a value that steps of a build may read and that is not in the image: the content of File, or Value where File is empty.
@@ -69,6 +71,17 @@ func (b Build) what() string { return "build of service " + b.Service }
 // report takes short lines of progress: the step that runs, the last line of its output, what is transferred. It is called from one
 // goroutine at a time, and not after Build has returned.
 func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error {
+	return e.build(ctx, b, export{entry: bkclient.ExportEntry{Type: "moby", Attrs: map[string]string{"name": b.Ref}}}, report)
+}
+
+// export is what becomes of the result of a build.
+type export struct {
+	entry  bkclient.ExportEntry
+	target session.Attachable // that receives it; nil where it stays in the engine
+}
+
+// build builds b for an export.
+func (e *Engine) build(ctx context.Context, b Build, to export, report func(string)) error {
 	secrets, err := readSecrets(b)
 	if err != nil {
 		return err
@@ -82,7 +95,7 @@ func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error 
 	builtIn := e.mustBuildIn(ctx, b, frontend, report)
 	for {
 		p := newProgress(report, hidden)
-		err := e.solve(ctx, b, files, secrets, builtIn, p.update)
+		err := e.solve(ctx, b, to, files, secrets, builtIn, p.update)
 		if err == nil {
 			return nil
 		}
@@ -97,7 +110,7 @@ func (e *Engine) Build(ctx context.Context, b Build, report func(string)) error 
 
 // solve runs one build. Its progress goes to update, from one goroutine.
 func (e *Engine) solve(
-	ctx context.Context, b Build, files filesync.StaticDirSource, secrets map[string][]byte, builtIn bool, update func(*bkclient.SolveStatus),
+	ctx context.Context, b Build, to export, files filesync.StaticDirSource, secrets map[string][]byte, builtIn bool, update func(*bkclient.SolveStatus),
 ) error {
 	bk, hangUp, err := e.buildKit(ctx)
 	if err != nil {
@@ -112,6 +125,9 @@ func (e *Engine) solve(
 	}
 	s.Allow(filesync.NewFSSyncProvider(files))
 	s.Allow(secretsprovider.FromMap(secrets))
+	if to.target != nil {
+		s.Allow(to.target)
+	}
 	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
 		AuthConfigProvider: authprovider.LoadAuthConfig(e.config),
 	}))
@@ -133,7 +149,7 @@ func (e *Engine) solve(
 		_, err := bk.Solve(ctx, nil, bkclient.SolveOpt{
 			Frontend:              "dockerfile.v0",
 			FrontendAttrs:         e.attributes(b, builtIn),
-			Exports:               []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": b.Ref}}},
+			Exports:               []bkclient.ExportEntry{to.entry},
 			SharedSession:         s,
 			SessionPreInitialized: true,
 		}, status)

@@ -37,6 +37,9 @@ func (e *Engine) buildFault(ctx context.Context, b Build, p *progress, hidden *s
 			Next: "The engine was restarted, or somebody cancelled the build; run the command again.",
 		}
 	}
+	if line := b.line(err, st); b.Added > 0 && (line == 0 || line >= b.Added) {
+		return fmt.Errorf("%s: %w: %w", b.what(), ErrAdded, cause(err, hidden))
+	}
 	f := &fault.Error{
 		Kind: fault.Build, What: b.what(), Where: b.where(err, st), Err: cause(err, hidden),
 		Next: "Correct what the output shows and run the command again.",

@@ -56,7 +56,7 @@ func TestRecordProgress(t *testing.T) {
 		var out bytes.Buffer
 		lines := json.NewEncoder(&out)
 		lines.Encode(recordedLine{Dockerfile: dockerfile})
-		err = e.solve(t.Context(), b, files, nil, false, func(s *bkclient.SolveStatus) { lines.Encode(s) })
+		err = e.solve(t.Context(), b, export{entry: bkclient.ExportEntry{Type: "moby", Attrs: map[string]string{"name": b.Ref}}}, files, nil, false, func(s *bkclient.SolveStatus) { lines.Encode(s) })
 		if err != nil {
 			lines.Encode(recordedLine{Error: err.Error()})
 		}

@@ -14,14 +14,20 @@ import (
 // where is the line of the Dockerfile that an error is about, as "file:line", or only the file where the line is not known. BuildKit
 // puts the line into its errors, but engines up to 20.10 lose it on the way; there it follows from the step that failed.
 func (b Build) where(err error, st *step) string {
-	line := sourceLine(err)
-	if line == 0 && st != nil {
-		line = stepLine(b.Dockerfile, st.name)
-	}
+	line := b.line(err, st)
 	if line == 0 {
 		return b.DockerfileName
 	}
 	return b.DockerfileName + ":" + strconv.Itoa(line)
+}
+
+// line is the same as a number; 0 where it is not known.
+func (b Build) line(err error, st *step) int {
+	line := sourceLine(err)
+	if line == 0 && st != nil {
+		line = stepLine(b.Dockerfile, st.name)
+	}
+	return line
 }
 
 var parseErrorLine = regexp.MustCompile(`parse error (?:on )?line (\d+)`)

@@ -16,6 +16,9 @@ type Service struct {
 	Compile bool // a build on this machine makes what a build of the image would make of files that only it reads
 	// Use says what a build of the image makes of a path of the context, where the context is tree.
 	Use func(path string, tree digest.Manifest) Use
+	// Outputs says why what the image has of these paths, which only stages that it copies from read, is not just files that can be built by themselves;
+	// empty: it is. nil: it never is.
+	Outputs func(paths []string, tree digest.Manifest) (why string)
 }
 
 // Use is what a build of an image makes of a path of its context.
@@ -48,10 +51,11 @@ type Decision struct {
 	Way    Way      // None, Sync, Image or Full
 	Since  []Change // what changed since the image that runs
 	Reason string   // of Image and Full: why not a shorter way
-	// Layer are, for Image, the files of the layer, and Compile says that the outputs of the compilation belong to it. With neither, the image is the
-	// base itself.
+	// Layer are, for Image, the files of the layer; Compile says that the outputs of the compilation belong to it, and Built are the paths of which the outputs of
+	// the stages that read them do. With none of them, the image is the base itself.
 	Layer   []File
 	Compile bool
+	Built   []string
 	// Files are what containers of the image have to have written into them, in full: also what was written before.
 	Files []Wanted
 	// Contains is the context as the image has it: now, but for what Files brings.
@@ -63,7 +67,7 @@ type Decision struct {
 //
 // A path goes the Sync way if a rule covers it, and no way at all if no instruction of the Dockerfile reads it. If everything that changed since image
 // does, that is the whole answer. Otherwise all that changed since base goes into one layer on base: what the Dockerfile copies, as it copies it;
-// the outputs of the compilation; what is only synced is written once more. A path for which nothing of this is provably the same as a build
+// the outputs of the compilation, or else of the stages that are copied from; what is only synced is written once more. A path for which nothing of this is provably the same as a build
 // makes the way Full.
 func Decide(s Service, base, image, now digest.Manifest) Decision {
 	d := Decision{Way: None, Since: Changes(image, now), Contains: image}

@@ -44,6 +44,9 @@ func show(d hot.Decision) string {
 	if d.Compile {
 		text += " compile"
 	}
+	if len(d.Built) > 0 {
+		text += " built by " + strings.Join(d.Built, ",")
+	}
 	one := func(f hot.File) string {
 		switch {
 		case f.Gone:
@@ -113,6 +116,7 @@ func TestDecide(t *testing.T) {
 		now     digest.Manifest
 		image   digest.Manifest // nil: base
 		compile bool
+		outputs string // why they cannot be built by themselves; "-": they can
 		only    bool
 		want    string
 	}{
@@ -137,11 +141,20 @@ func TestDecide(t *testing.T) {
 		{name: "compiled here, but not all", now: edit("cmd/m=2", "vendor/v=2"), compile: true, want: "full: vendor/v: RUN comes after it"},
 		{name: "synced on top of what was compiled", now: edit("cmd/m=2", "src/a=2"), image: edit("cmd/m=2"), compile: true, want: "sync sync:src/a>/app/src/a"},
 		{name: "compiled after something was copied: both in one layer on the base", now: edit("cmd/m=2", "public/x=2"), image: edit("public/x=2"), compile: true, want: "image compile public/x>/app/public/x"},
+		{name: "built by stages that are copied from", now: edit("cmd/m=2"), outputs: "-", want: "image built by cmd/m"},
+		{name: "what they make is no file", now: edit("cmd/m=2"), outputs: "it is a directory", want: "full: cmd/m: it is compiled, and it is a directory"},
+		{name: "they and a copied file", now: edit("cmd/m=2", "public/x=2"), outputs: "-", want: "image built by cmd/m public/x>/app/public/x"},
+		{name: "after something was copied: both in one layer", now: edit("cmd/m=2", "public/x=2"), image: edit("public/x=2"), outputs: "-", want: "image built by cmd/m public/x>/app/public/x"},
+		{name: "they, but not all", now: edit("cmd/m=2", "vendor/v=2"), outputs: "-", want: "full: vendor/v: RUN comes after it"},
+		{name: "what is declared to be compiled here is", now: edit("cmd/m=2"), compile: true, outputs: "-", want: "image compile"},
 		{name: "all back as it was: the base", now: base, image: edit("public/x=2"), want: "image"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := hot.Service{Root: "/root", Sync: rules, Compile: tt.compile, Use: copies(use, tt.only)}
+			if tt.outputs != "" {
+				s.Outputs = func([]string, digest.Manifest) string { return strings.TrimPrefix(tt.outputs, "-") }
+			}
 			if tt.image == nil {
 				tt.image = base
 			}

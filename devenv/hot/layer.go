@@ -12,6 +12,7 @@ func (s Service) layer(d *Decision, base, now digest.Manifest) (why string) {
 	changes := Changes(base, now)
 	var synced []Change // what the image lacks
 	at := map[string]string{}
+	unbuilt := "" // why a build of the first of d.Built would be needed
 	for _, c := range changes {
 		wanted, why := s.wanted(c, base, now)
 		if why != "" {
@@ -24,6 +25,10 @@ func (s Service) layer(d *Decision, base, now digest.Manifest) (why string) {
 			u.Places = nil
 		case s.Compile && !u.Final:
 			d.Compile = true
+		case s.Outputs != nil && !u.Final:
+			if d.Built = append(d.Built, c.Path); unbuilt == "" {
+				unbuilt = c.Path + ": " + u.Why
+			}
 		default:
 			return c.Path + ": " + u.Why
 		}
@@ -46,6 +51,11 @@ func (s Service) layer(d *Decision, base, now digest.Manifest) (why string) {
 	}
 	if why := s.overlap(d.Files, changes, base, now); why != "" {
 		return why
+	}
+	if len(d.Built) > 0 {
+		if why := s.Outputs(d.Built, now); why != "" {
+			return unbuilt + ", and " + why
+		}
 	}
 	d.Layer = ordered(d.Layer)
 	d.Contains = without(now, synced)
