@@ -34,46 +34,62 @@ func (h *hotpath) top(ctx context.Context, s *hotService, c change, d hot.Decisi
 			return taken{}, err
 		}
 	}
-	ref, detail := s.base.ref, ""
+	if len(d.Built) > 0 {
+		made, remove, err := h.outputs(ctx, s, c, d.Built)
+		if err != nil {
+			return taken{}, err
+		}
+		defer remove()
+		files = slices.Concat(files, made)
+		compiled = time.Now()
+	}
+	ref, layer, detail := s.base.ref, "", ""
 	if len(files) > 0 || s.stale(ref) {
 		var err error
-		if ref, detail, err = h.put(ctx, s, files); err != nil {
+		if ref, layer, detail, err = h.put(ctx, s, files); err != nil {
 			return taken{}, err
 		}
 	}
 	loaded := time.Now()
 	before := s.aim
-	s.aim = aim{way: hot.Image, image: ref, contains: d.Contains, wanted: d.Files, now: c.now.context, since: before.since}
+	s.aim = aim{way: hot.Image, image: ref, layer: layer, contains: d.Contains, wanted: d.Files, now: c.now.context, since: before.since}
 	if err := h.exchange(ctx, s, before); err != nil {
 		return taken{}, err
 	}
 	h.project.log.Debug("hot path: image", "service", s.name, "compile", compiled.Sub(began), "load", loaded.Sub(compiled), "swap", time.Since(loaded))
+	if ref == before.image && len(d.Files) == 0 {
+		return taken{way: string(hot.None), detail: "the image stays the same"}, nil
+	}
 	return taken{way: string(hot.Image), detail: detail}, nil
 }
 
-// put gives the nodes the image that was built last with files on top, under a reference of its own.
-func (h *hotpath) put(ctx context.Context, s *hotService, files []hot.File) (ref, detail string, err error) {
+// put gives the nodes the image that was built last with files on top, under a reference of its own. If the image that is to run is just that, it is kept. top is the
+// digest of the layer.
+func (h *hotpath) put(ctx context.Context, s *hotService, files []hot.File) (ref, top, detail string, err error) {
 	layer, remove, err := h.layer(files)
 	if hot.Outrun(err) != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	if err != nil {
-		return "", "", &fallback{err}
+		return "", "", "", &fallback{err}
 	}
 	defer remove()
+	if len(files) > 0 && layer.DiffID == s.aim.layer {
+		return s.aim.image, s.aim.layer, "", nil
+	}
 	sum := sha256.Sum256([]byte(fmt.Sprint(s.base.ref, " ", layer.DiffID, " ", time.Now().UnixNano())))
 	ref = hotPrefix(s.base.service.Image) + hex.EncodeToString(sum[:])[:digestLength]
 	if err := h.litters(s); err != nil {
-		return "", "", &fallback{err}
+		return "", "", "", &fallback{err}
 	}
 	detail, err = h.topper.Top(ctx, s.base.ref, ref, layer, h.nodeNames())
 	switch {
 	case ctx.Err() != nil:
-		return "", "", ctx.Err()
+		return "", "", "", ctx.Err()
 	case err != nil:
-		return "", "", &fallback{err}
+		return "", "", "", &fallback{err}
 	}
-	return ref, detail, nil
+	return ref, layer.DiffID, detail, nil
 }
 
 // clear makes sure that files of a layer get where they are meant to be. A layer knows no links: an entry below a directory that is a link in the

@@ -26,6 +26,15 @@ func (p *Project) sweepLayers() {
 	}
 }
 
+// layerDir makes a directory for what becomes a layer.
+func (h *hotpath) layerDir() (string, error) {
+	dir := h.project.state.path(layersDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(dir, "outputs")
+}
+
 // layer writes files as a layer onto this machine. remove takes it away again.
 func (h *hotpath) layer(files []hot.File) (l hot.Layer, remove func(), err error) {
 	dir := h.project.state.path(layersDir)

@@ -38,6 +38,7 @@ type hotpath struct {
 	nodes    *kind.Inside // the connections that inside and topper are
 	inside   hot.Inside
 	topper   hot.Topper
+	stages   stageBuilder
 
 	ctx  context.Context //nolint:containedctx // of what goes on in the background; ends with close
 	end  context.CancelFunc
@@ -75,6 +76,7 @@ func (p *Project) hotpath(ctx context.Context) (*hotpath, error) {
 		changed: make(chan struct{}), said: map[string]bool{},
 	}
 	h.nodes = h.clusters.Enter()
+	h.stages = builder{engine: e, cache: p.fileCache}
 	h.inside, h.topper, h.clusters.Inside, p.inside = h.nodes, h.nodes, h.nodes, h.nodes
 	h.ctx, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	p.sweepLayers()
@@ -210,7 +212,13 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 		return taken{}, err
 	}
 	built := time.Now()
+	learned := make(chan struct{})
+	go func() {
+		defer close(learned)
+		h.learnOutputs(ctx, s, c.now)
+	}()
 	detail, err := h.clusters.Deliver(ctx, i, h.nodeNames(), report)
+	<-learned
 	if err != nil {
 		return taken{}, err
 	}
@@ -218,7 +226,7 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	s.base = c.now // what the nodes hold from here on
 	ref := i.Ref
 	if s.stale(ref) {
-		if ref, _, err = h.put(ctx, s, nil); err != nil {
+		if ref, _, _, err = h.put(ctx, s, nil); err != nil {
 			return taken{}, &needsCycle{err.Error()}
 		}
 	}

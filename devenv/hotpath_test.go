@@ -37,6 +37,9 @@ type hotWorld struct {
 	keeper *keeper
 	config config.Service
 	told   *[]event.Event
+	// dockerfile is that of the service, and stages builds its stages.
+	dockerfile string
+	stages     *fakeStages
 }
 
 // keeper is a podKeeper in memory.
@@ -146,7 +149,12 @@ const hotDockerfile = "FROM scratch\nCOPY src /app/src\nCOPY lib /app/lib\n"
 
 func newHotWorld(t *testing.T) *hotWorld {
 	t.Helper()
-	w := &hotWorld{t: t, inside: &devenvtest.Inside{}, topper: &devenvtest.Topper{}, told: &[]event.Event{}}
+	return newHotWorldOf(t, hotDockerfile)
+}
+
+func newHotWorldOf(t *testing.T, dockerfile string) *hotWorld {
+	t.Helper()
+	w := &hotWorld{t: t, inside: &devenvtest.Inside{}, topper: &devenvtest.Topper{}, told: &[]event.Event{}, dockerfile: dockerfile, stages: &fakeStages{}}
 	w.keeper = &keeper{inside: w.inside, out: make(chan []kube.Pod)}
 	dir := t.TempDir()
 	w.config = config.Service{Name: "app", Image: "registry.example.com/app", Dev: &config.Dev{Sync: []config.Sync{{From: "src", To: "/app/src", Signal: "HUP"}}}}
@@ -159,7 +167,7 @@ func newHotWorld(t *testing.T) *hotWorld {
 	})
 	p.state.dir = t.TempDir()
 	w.h = &hotpath{
-		project: p, inside: w.inside, topper: w.topper, pods: w.keeper, names: []string{"n1"}, services: map[string]*hotService{},
+		project: p, inside: w.inside, topper: w.topper, stages: w.stages, pods: w.keeper, names: []string{"n1"}, services: map[string]*hotService{},
 		triggers: map[string]string{}, changed: make(chan struct{}), said: map[string]bool{},
 	}
 	w.h.ctx, w.h.end = context.WithCancel(t.Context())
@@ -222,9 +230,9 @@ func (w *hotWorld) look() image {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	in := digest.Inputs{Context: m, Dockerfile: []byte(hotDockerfile)}.Summary()
+	in := digest.Inputs{Context: m, Dockerfile: []byte(w.dockerfile)}.Summary()
 	i := image{service: w.config, ref: "registry.example.com/app:devenv-" + in.Digest[:digestLength], inputs: in, context: m}
-	i.build.Context, i.build.Dockerfile = root, []byte(hotDockerfile)
+	i.build.Context, i.build.Dockerfile = root, []byte(w.dockerfile)
 	return i
 }
 

@@ -35,12 +35,14 @@ type hotService struct {
 	interrupt atomic.Pointer[context.CancelFunc] // of the replay that has the lock
 	ran       map[string]int                     // how often pods were given an image
 	litter    bool                               // nodes may hold images with a layer on top that nothing needs any more
+	outputs   outputs
 }
 
 // aim is what the containers of a service are to have.
 type aim struct {
 	way      hot.Way         // that led to image; empty: what is declared
 	image    string          // to run
+	layer    string          // of image: the digest of what is on top of the image that was built last; empty: nothing, or it is not known
 	contains digest.Manifest // the context as that image has it
 	wanted   []hot.Wanted    // beside it
 	now      digest.Manifest // the context that wanted is from
@@ -139,12 +141,7 @@ func (h *hotpath) rules(ctx context.Context, base, now image) hot.Service {
 		if opaque != "" {
 			return hot.Use{Why: opaque, Final: true}
 		}
-		u := copies.Of(p, dockerfile.Tree{Links: links(tree), Kind: func(p string) digest.Kind {
-			if e := hot.Find(tree, p); e != nil {
-				return e.Kind
-			}
-			return 0
-		}})
+		u := copies.Of(p, treeOf(tree, links))
 		use := hot.Use{Why: u.Why, Final: u.Final}
 		for _, place := range u.Places {
 			o := &hot.Owner{UID: place.UID, GID: place.GID}
@@ -155,7 +152,21 @@ func (h *hotpath) rules(ctx context.Context, base, now image) hot.Service {
 		}
 		return use
 	}
+	rules.Outputs = func(paths []string, tree digest.Manifest) string {
+		_, why := copies.Outputs(paths, treeOf(tree, links)) // of an opaque Dockerfile nothing is asked
+		return why
+	}
 	return rules
+}
+
+// treeOf is a context as package dockerfile takes it.
+func treeOf(tree digest.Manifest, links func(digest.Manifest) []string) dockerfile.Tree {
+	return dockerfile.Tree{Links: links(tree), Kind: func(p string) digest.Kind {
+		if e := hot.Find(tree, p); e != nil {
+			return e.Kind
+		}
+		return 0
+	}}
 }
 
 // linksOf lists the links of a tree. The result remembers the trees that it was asked about last: it is asked for every path.

@@ -296,23 +296,48 @@ type builder struct {
 // Build implements engine.Builder.
 func (b builder) Build(ctx context.Context, i plan.Image, report engine.Report) error {
 	image := b.images[i.Ref]
-	if len(image.unset) > 0 {
-		slices.Sort(image.unset)
-		return &fault.Error{
-			Kind: fault.Config, Where: image.service.Build.Pos.String(),
-			What: fmt.Sprintf("build of service %s takes secrets from environment variables that are not set: %s", i.Service, strings.Join(image.unset, ", ")),
-			Next: "Set them and run the command again.",
-		}
+	if err := image.equipped(); err != nil {
+		return err
 	}
 	if err := b.engine.Build(ctx, image.build, report); err != nil {
 		return err
 	}
-	return b.settled(ctx, image)
+	err := b.unchanged(ctx, image)
+	if err != nil { // it must not be found under that reference later, when the old files are back
+		if removed := b.engine.Remove(context.WithoutCancel(ctx), []string{image.ref}); removed != nil {
+			err = errors.Join(err, removed)
+		}
+	}
+	return err
 }
 
-// settled makes sure that what was built is what the reference says: files that were changed while they were being read must not be
-// found under it later, when the old ones are back.
-func (b builder) settled(ctx context.Context, i image) error {
+// Files implements stageBuilder.
+func (b builder) Files(ctx context.Context, i image, of docker.Build, dir string, report engine.Report) (map[string]docker.File, error) {
+	if err := i.equipped(); err != nil {
+		return nil, err
+	}
+	files, err := b.engine.Files(ctx, of, dir, report)
+	if err == nil {
+		err = b.unchanged(ctx, i)
+	}
+	return files, err
+}
+
+// equipped makes sure that there is what a build needs beside files.
+func (i image) equipped() error {
+	if len(i.unset) == 0 {
+		return nil
+	}
+	slices.Sort(i.unset)
+	return &fault.Error{
+		Kind: fault.Config, Where: i.service.Build.Pos.String(),
+		What: fmt.Sprintf("build of service %s takes secrets from environment variables that are not set: %s", i.service.Name, strings.Join(i.unset, ", ")),
+		Next: "Set them and run the command again.",
+	}
+}
+
+// unchanged makes sure that what was built is what the reference says: no file was changed while it was being read.
+func (b builder) unchanged(ctx context.Context, i image) error {
 	root, file := i.build.Context, i.dockerfile
 	now, err := digest.Walk(ctx, root, i.ignore, b.cache())
 	if err = cmp.Or(ctx.Err(), err); err == nil {
@@ -324,9 +349,6 @@ func (b builder) settled(ctx context.Context, i image) error {
 			return nil
 		}
 		err = outrun
-	}
-	if removed := b.engine.Remove(context.WithoutCancel(ctx), []string{i.ref}); removed != nil {
-		err = errors.Join(err, removed)
 	}
 	return &fault.Error{
 		Kind: fault.Build, What: "files of service " + i.service.Name + " were changed while its image was being built", Err: err,
