@@ -12,6 +12,7 @@ import (
 
 	"github.com/devenv-run/devenv/devenv/digest"
 	"github.com/devenv-run/devenv/devenv/hot"
+	"github.com/devenv-run/devenv/devenv/plan"
 )
 
 // top takes the Image way: one layer on the image that was built last, swapped into the pods. The error is a *fallback where a full build may do better.
@@ -34,6 +35,7 @@ func (h *hotpath) top(ctx context.Context, s *hotService, c change, d hot.Decisi
 			return taken{}, err
 		}
 	}
+	built := ""
 	if len(d.Built) > 0 {
 		made, remove, err := h.outputs(ctx, s, c, d.Built)
 		if err != nil {
@@ -42,6 +44,10 @@ func (h *hotpath) top(ctx context.Context, s *hotService, c change, d hot.Decisi
 		defer remove()
 		files = slices.Concat(files, made)
 		compiled = time.Now()
+		if built = plan.Count(len(made), "file"); len(made) == 1 {
+			built = made[0].To
+		}
+		built = "built " + built + ", "
 	}
 	ref, layer, detail := s.base.ref, "", ""
 	if len(files) > 0 || s.stale(ref) {
@@ -59,6 +65,9 @@ func (h *hotpath) top(ctx context.Context, s *hotService, c change, d hot.Decisi
 	h.project.log.Debug("hot path: image", "service", s.name, "compile", compiled.Sub(began), "load", loaded.Sub(compiled), "swap", time.Since(loaded))
 	if ref == before.image && len(d.Files) == 0 {
 		return taken{way: string(hot.None), detail: "the image stays the same"}, nil
+	}
+	if detail != "" {
+		detail = built + detail
 	}
 	return taken{way: string(hot.Image), detail: detail}, nil
 }

@@ -83,7 +83,10 @@ func TestWhatStagesMakeGoesOntoTheImage(t *testing.T) {
 	w := newStagedWorld(t, asFile)
 	w.write("main.go", "two")
 	w.write("lib/b", "2")
-	w.must(hot.Image)
+	got, err := w.take()
+	if err != nil || got.way != string(hot.Image) || !strings.HasPrefix(got.detail, "built /app/x, sent ") {
+		t.Fatalf("%+v, %v", got, err)
+	}
 	if top := w.top(); !strings.Contains(top, "app/x\x00") || !strings.Contains(top, "program two") || !strings.Contains(top, "app/lib/b") {
 		t.Errorf("the layer is %q", top)
 	}

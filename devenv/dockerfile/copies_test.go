@@ -166,6 +166,20 @@ func FuzzReadCopies(f *testing.F) {
 					t.Errorf("%q is put at %q", p, place.To)
 				}
 			}
+			outputs, why := copies.Outputs([]string{p}, dockerfile.Tree{Kind: func(string) digest.Kind { return kind }})
+			for _, o := range outputs {
+				if !path.IsAbs(o.To) || path.Clean(o.To) != o.To || o.To == "/" || !path.IsAbs(o.From) {
+					t.Errorf("%+v", o)
+				}
+			}
+			if (why == "") != (len(outputs) > 0) {
+				t.Errorf("%d outputs, and %q", len(outputs), why)
+			}
+			if e, err := dockerfile.ExtractOutputs([]byte(file), outputs); err == nil && len(outputs) > 0 {
+				if _, err := dockerfile.Parse(e.Dockerfile, e.Target, nil); err != nil {
+					t.Error(err)
+				}
+			}
 			if u.Final && (u.Why == "" || len(u.Places) > 0) {
 				t.Errorf("%+v", u)
 			}
