@@ -95,6 +95,7 @@ type session struct {
 	done     map[string]string   // by service: the reference of the state that its last work brought into the cluster; none if it failed
 	restless map[string][]string // by service: the files that changed while its last work read them
 	warned   map[string]bool     // what was said of such files
+	said     map[string]string   // by service, and "" for cycles: the error that was told last
 	inCycle  []string            // the services of the cycle that runs
 	visible  map[string]bool     // services of whose work something was told; what finds nothing to do is not seen
 	told     map[string]struct{} // paths that were told as changed, and not yet taken by a cycle
@@ -108,7 +109,7 @@ func (p *Project) session(ctx context.Context, o DevOptions) (*session, error) {
 	s := &session{
 		project: p, options: o, out: p.sink, clusters: p.clusters(engine),
 		events: make(chan loop.Event), cancels: map[string]context.CancelFunc{}, calls: make(chan func()),
-		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, restless: map[string][]string{}, warned: map[string]bool{}, told: map[string]struct{}{}, visible: map[string]bool{}, news: make(chan struct{}, 1),
+		deployed: map[string]image{}, looked: map[string]looked{}, done: map[string]string{}, restless: map[string][]string{}, warned: map[string]bool{}, said: map[string]string{}, told: map[string]struct{}{}, visible: map[string]bool{}, news: make(chan struct{}, 1),
 	}
 	if s.ways, err = p.hotpath(ctx); err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type cycle struct {
 	mu     sync.Mutex
 	told   bool              // that it began; until there is something to do it is not worth a line
 	steps  int               // that succeeded
+	muted  bool              // it tries again what failed, and is told only if something else comes of it
 	handed map[string]handed // by service: what its workloads were given last
 	failed map[string]error  // by service: what of its steps failed, or kept them from being tried
 	other  bool              // a step of no service failed
@@ -45,7 +46,7 @@ type handed struct {
 // cycle carries a cycle out.
 func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.CycleEnded {
 	c := &cycle{
-		session: s, ctx: ctx, command: command, began: time.Now(), cause: command.Cause, failed: map[string]error{}, errs: map[int]error{},
+		session: s, ctx: ctx, command: command, began: time.Now(), cause: command.Cause, failed: map[string]error{}, errs: map[int]error{}, muted: command.Again,
 	}
 	if c.cause == "" {
 		c.cause = cause(command.Paths)
@@ -94,7 +95,7 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 		ended.Err = err
 	}
 	c.tellEnd(whole, &ended)
-	if !c.told && !ended.Stopped && len(ended.Outrun) == 0 {
+	if !c.told && whole == nil && !ended.Stopped && len(ended.Outrun) == 0 {
 		clear(ended.Outcomes) // there was nothing to do
 	}
 	return ended
@@ -172,7 +173,7 @@ func (c *cycle) conclude(ctx context.Context, g *gathered, ended *loop.CycleEnde
 			continue
 		}
 		if err := c.failed[name]; err != nil || ctx.Err() != nil {
-			ended.Outcomes[name] = loop.Outcome{Way: "full", Err: err, Joins: joins(err), Reason: c.command.Reasons[name]}
+			ended.Outcomes[name] = loop.Outcome{Way: "full", Err: err, Joins: joins(err), Passes: passes(err), Reason: c.command.Reasons[name]}
 			c.session.setDone(name, "")
 			was := cmp.Or(c.session.deployedImage(name), &image{})
 			switch now, applied := c.handed[name]; {
@@ -248,7 +249,8 @@ func (c *cycle) Emit(e event.Event) {
 		c.gave(e.Step, true)
 		c.mu.Unlock()
 		if c.ctx != nil && c.ctx.Err() != nil {
-			c.session.out.Emit(event.StepStopped{Step: e.Step, Took: e.Took})
+			e := event.Event(event.StepStopped{Step: e.Step, Took: e.Took})
+			c.pass(e)
 			return
 		}
 		c.mu.Lock()
@@ -263,7 +265,14 @@ func (c *cycle) Emit(e event.Event) {
 		c.blame(e.Step, c.errs[e.Because.Number])
 		c.mu.Unlock()
 	}
-	c.session.out.Emit(e)
+	c.pass(e)
+}
+
+// pass tells an event, unless the cycle is muted.
+func (c *cycle) pass(e event.Event) {
+	if !c.muted {
+		c.session.out.Emit(e)
+	}
 }
 
 // gave notes what workloads were given by a step that applied them, or that failed to: the API server may have taken it all the same.
@@ -309,7 +318,7 @@ func (c *cycle) blame(step plan.Step, err error) {
 func (c *cycle) tellBegin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.told {
+	if c.told || c.muted {
 		return
 	}
 	c.told = true
@@ -341,7 +350,11 @@ func (c *cycle) works() []string {
 
 // tellEnd says how it ended, if it was told that it began, or if something is wrong.
 func (c *cycle) tellEnd(err error, ended *loop.CycleEnded) {
-	if err != nil {
+	if c.muted && (err == nil && c.steps > 0 || err != nil && !c.session.saidAgain("", err, true)) {
+		c.muted = false
+		c.tellBegin()
+	} else if err != nil && !c.muted {
+		c.session.saidAgain("", err, false)
 		c.tellBegin()
 	}
 	if !c.told {

@@ -31,6 +31,8 @@ func (s *session) standing(name string) event.DevService {
 	switch {
 	case of.Doing != loop.Idle && s.isVisible(name):
 		e.State, e.Began = "changing", of.Began
+	case of.Failed && of.Retries > 0:
+		e.State = "failed"
 	case of.Want != loop.Nothing:
 		e.State = "waiting"
 	case of.Failed:

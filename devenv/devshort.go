@@ -86,13 +86,17 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	}
 	c.Paths = s.lasting(c.Paths, service, s.deployedImage(c.Service))
 	end.Cause = cause(c.Paths)
-	s.tellChanged(c.Paths, c.Service)
+	if !c.Again {
+		s.tellChanged(c.Paths, c.Service)
+	}
 	s.setDone(c.Service, "") // what it does before it is cancelled counts: going back to what was deployed is a change then
 	way := ""
 	got, err := s.ways.take(ctx, change{
 		service: service, now: now, deployed: s.deployedImage(c.Service), paths: c.Paths, cause: end.Cause, since: c.Changed,
 		started: func(w string) {
-			way = w
+			if way = w; c.Again {
+				return
+			}
 			s.out.Emit(event.ShortcutStarted{Service: c.Service, Way: w, Cause: end.Cause})
 		},
 	})
@@ -119,14 +123,28 @@ func (s *session) shortcut(ctx context.Context, c loop.TryShortcut) loop.Shortcu
 	if done.Way == "" {
 		done.Way = way
 	}
-	s.out.Emit(done)
-	end.Way, end.Hot, end.Err = done.Way, got.hot, err
+	if err == nil || !s.saidAgain(c.Service, err, c.Again) {
+		s.out.Emit(done)
+	}
+	end.Way, end.Hot, end.Err, end.Passes = done.Way, got.hot, err, passes(err)
 	if err == nil {
 		s.setDone(c.Service, now.ref)
 	} else {
 		s.setDone(c.Service, "")
 	}
 	return end
+}
+
+// passes says whether an error is of something that goes away without any change of the project: this machine's or the network's troubles.
+func passes(err error) bool { return err != nil && fault.Of(err) == fault.Machine }
+
+// saidAgain says whether an error of what is tried again was told already. It remembers the error.
+func (s *session) saidAgain(work string, err error, again bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	said := again && s.said[work] == err.Error()
+	s.said[work] = err.Error()
+	return said
 }
 
 // lasting leaves out what came and went between two looks at a service, such as the temporary file of an editor. It keeps everything if that would

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -129,6 +130,38 @@ func day(t *testing.T, w *world, nodes int) {
 			t.Errorf("answers: %v, want those of the old and of the new version", report.Bodies)
 		}
 	})
+
+	if nodes > 1 {
+		step("a file that dev syncs is in the pods of all nodes, and back again", func(t *testing.T) {
+			const file = "services/web/templates/courses.php"
+			data, err := os.ReadFile(filepath.Join(w.dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dev, _, _ := w.start(context.Background(), "dev", "web", "--settle-after", "1h")
+			dev.Stdout, dev.Stderr = nil, nil
+			d := watch(t, dev)
+			pods := strings.Fields(w.kubectl(t, "-n", "academy", "get", "pods", "-l", "app.kubernetes.io/name=web", "-o", "jsonpath={.items[*].metadata.name}"))
+			for _, text := range []string{edited + string(data), string(data)} { // in three containers of each pod
+				from := d.now()
+				if err := os.WriteFile(filepath.Join(w.dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				done := d.wait(30*time.Second, from, "dev.shortcut.done", nil)
+				if !done.OK || done.Way != "sync" && done.Way != "none" || !strings.Contains(done.line, "1 file into 6 containers") {
+					t.Errorf("%s", done.line)
+				}
+				for _, pod := range pods {
+					if got := w.kubectl(t, "-n", "academy", "exec", pod, "-c", "php-fpm", "--", "cat", "/app/templates/courses.php"); got != strings.TrimSpace(text) {
+						t.Errorf("%s has\n%s", pod, got)
+					}
+				}
+			}
+			if code := d.stop(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
 
 	step("up SERVICE does what the service needs, and a pod that it shares stays whole", func(t *testing.T) {
 		style := "services/web/nginx/static/style.css"

@@ -44,8 +44,15 @@ type devEvent struct {
 func (p *place) dev(t *testing.T, args ...string) *watching {
 	t.Helper()
 	all := append([]string{"dev"}, append(args, "-o", "json", "--file", filepath.Join(p.dir, "devenv.yaml"))...)
-	w := &watching{t: t, cmd: exec.Command(p.binary, all...), ends: make(chan error, 1)}
-	w.cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+p.home), p.environ...)
+	cmd := exec.Command(p.binary, all...)
+	cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+p.home), p.environ...)
+	return watch(t, cmd)
+}
+
+// watch starts a `devenv dev -o json` and returns once it watches.
+func watch(t *testing.T, cmd *exec.Cmd) *watching {
+	t.Helper()
+	w := &watching{t: t, cmd: cmd, ends: make(chan error, 1)}
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	w.cmd.Stderr = os.Stderr
 	out, err := w.cmd.StdoutPipe()

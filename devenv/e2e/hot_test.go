@@ -91,6 +91,26 @@ func TestHot(t *testing.T) {
 		p.edit(t, "tiny/main.go", "package main\nbroken", "package main")
 		w.wait(60*time.Second, from, "dev.shortcut.done", func(e devEvent) bool { return e.OK })
 	})
+	step("a node whose disk is full is said once, and the change arrives by itself when there is space", func(t *testing.T) {
+		const ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
+		node := p.cluster() + "-control-plane"
+		mustRun(t, "docker", "exec", node, "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", ingest)
+		from := w.now()
+		p.edit(t, "tiny/main.go", "code-2", "code-3")
+		full := func(e devEvent) bool {
+			return e.Service == "tiny" && !e.OK && strings.Contains(e.line, "the disk of node "+node+" is full")
+		}
+		w.wait(60*time.Second, from, "dev.shortcut.done", full)
+		again := w.now()
+		time.Sleep(4 * time.Second) // in which it is tried again: that nothing is said cannot be waited for
+		if e := w.find(again, "dev.shortcut.done", nil); e != nil {
+			t.Errorf("said again: %s", e.line)
+		}
+		p.served(t, time.Second, "tiny", "/code", "code-2")
+		mustRun(t, "docker", "exec", node, "umount", "--lazy", ingest)
+		p.served(t, 60*time.Second, "tiny", "/code", "code-3")
+		w.wait(10*time.Second, again, "dev.shortcut.done", func(e devEvent) bool { return e.Service == "tiny" && e.OK })
+	})
 	step("another Dockerfile is built, and its image swapped in", func(t *testing.T) {
 		change(t, "py", "swap", "py/Dockerfile", "WORKDIR /app", "ENV BUILT=again\nWORKDIR /app", "/env", "again", 60*time.Second)
 		p.served(t, time.Second, "py", "/x.txt", "two\n")
@@ -114,6 +134,19 @@ func TestHot(t *testing.T) {
 		})
 		p.served(t, 30*time.Second, "py", "/x.txt", "three\n")
 	})
+	step("a node that restarts in the midst of a change: dev waits, says so, and goes on by itself", func(t *testing.T) {
+		from := w.now()
+		p.edit(t, "py/lib/v.py", "lib-2", "lib-3")
+		w.wait(30*time.Second, from, "dev.shortcut.started", nil)
+		mustRun(t, "docker", "restart", "--time=1", p.cluster()+"-control-plane")
+		p.edit(t, "py/static/x.txt", "three", "meanwhile")
+		w.wait(60*time.Second, from, "dev.away", nil)
+		w.wait(2*time.Minute, from, "dev.back", nil)
+		p.served(t, 2*time.Minute, "py", "/code", "code-1 lib-3")
+		p.served(t, 10*time.Second, "py", "/x.txt", "meanwhile\n")
+		p.served(t, 30*time.Second, "tiny", "/data", "data-2\n")
+		change(t, "py", "sync", "py/static/x.txt", "meanwhile", "three", "/x.txt", "three\n", 30*time.Second)
+	})
 	step("a pod that comes later gets what the others have", func(t *testing.T) {
 		p.must(t, "-n", "hot", "scale", "deployment", "tiny", "--replicas", "3")
 		eventually(t, 60*time.Second, "three hot pods of tiny", func() error {
@@ -126,7 +159,7 @@ func TestHot(t *testing.T) {
 		for _, ip := range strings.Fields(p.must(t, "-n", "hot", "get", "pods", "-l", "app=tiny", "-o", "jsonpath={.items[*].status.podIP}")) {
 			eventually(t, 30*time.Second, "every pod answers with the newest", func() error {
 				code, data := p.ask(ip+":8080/code"), p.ask(ip+":8080/data")
-				if code != "code-2" || data != "data-2\n" {
+				if code != "code-3" || data != "data-2\n" {
 					return fmt.Errorf("%s says %q and %q", ip, code, data)
 				}
 				return nil
@@ -148,16 +181,16 @@ func TestHot(t *testing.T) {
 		p.requireSettled(t)
 		p.devenv(t, "up").must(t, 0) // nothing has them now
 		p.requireNoHotImages(t)
-		for path, want := range map[string]string{"/x.txt": "three\n", "/conf": "conf-2\n", "/code": "code-1 lib-2", "/env": "again"} {
+		for path, want := range map[string]string{"/x.txt": "three\n", "/conf": "conf-2\n", "/code": "code-1 lib-3", "/env": "again"} {
 			p.served(t, 10*time.Second, "py", path, want)
 		}
-		p.served(t, 10*time.Second, "tiny", "/code", "code-2")
+		p.served(t, 10*time.Second, "tiny", "/code", "code-3")
 		p.served(t, 10*time.Second, "tiny", "/data", "data-2\n")
 	})
 	step("after a quiet time, dev settles by itself", func(t *testing.T) {
 		w = p.dev(t, "--settle-after", "2s")
 		from := w.now()
-		change(t, "py", "image", "py/lib/v.py", "lib-2", "lib-3", "/code", "code-1 lib-3", 30*time.Second)
+		change(t, "py", "image", "py/lib/v.py", "lib-3", "lib-4", "/code", "code-1 lib-4", 30*time.Second)
 		change(t, "py", "sync", "py/static/x.txt", "three", "four", "/x.txt", "four\n", 10*time.Second)
 		w.wait(2*time.Minute, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 		p.requireNoHotImages(t) // once the old pods have gone
@@ -181,6 +214,14 @@ func newHotPlace(t *testing.T, name string) *place {
 	}
 	p.edit(t, "devenv.yaml", "name: e2e-hot", "name: "+name)
 	return p
+}
+
+// mustRun runs a program that must succeed.
+func mustRun(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
 }
 
 // edit replaces a text in a file of the project, which has to be there, as an editor saves it.

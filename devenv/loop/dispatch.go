@@ -100,12 +100,12 @@ func (r *reducer) shortcuts() {
 		if s.Want != Short || s.Doing != Idle || r.rests(s) || r.Cycle.works(name) {
 			continue
 		}
-		r.do(TryShortcut{Service: name, Paths: s.Paths, Changed: s.Quiet})
+		r.do(TryShortcut{Service: name, Paths: s.Paths, Changed: s.Quiet, Again: s.Retries > 0})
 		r.Services[name] = s.begin(InShortcut, r.now)
 	}
 }
 
-// rests says whether a service waits for its files to rest.
+// rests says whether a service waits for its files to rest, or to be tried again.
 func (r *reducer) rests(s Service) bool { return r.now.Before(s.Rests) }
 
 // held says whether the next cycle does, because it takes such a service in any case.
@@ -155,7 +155,7 @@ func (r *reducer) cycle() {
 	}
 	r.cycles++
 	c := &Cycle{Number: r.cycles, All: all, Began: r.now, last: r.Leaving}
-	command := StartCycle{Number: c.Number, All: all, Reasons: map[string]string{}}
+	command := StartCycle{Number: c.Number, All: all, Again: !r.Rest.Wanted && !r.settling, Reasons: map[string]string{}}
 	if !r.Leaving {
 		c.rest, r.Rest = r.Rest, Rest{Failed: r.Rest.Failed}
 		command.Reload, command.Cause, command.Paths, command.Changed = c.rest.Reload, c.rest.Cause, c.rest.Paths, c.rest.Quiet
@@ -175,6 +175,7 @@ func (r *reducer) cycle() {
 		}
 		c.Settle = c.Settle || due
 		c.Services = append(c.Services, name)
+		command.Again = command.Again && s.Retries > 0
 		r.Services[name] = s.begin(InCycle, r.now)
 	}
 	command.Services, command.Settle = c.Services, c.Settle || all
@@ -215,6 +216,8 @@ func (s State) Waits(name string) string {
 		return "until engine and cluster are back"
 	case service.Doing != Idle:
 		return ""
+	case service.Want > Nothing && service.Retries > 0:
+		return "to be tried again, or for the next save"
 	case service.Want > Nothing && service.Outruns >= restless:
 		return "for its files to rest, which change while they are read"
 	case service.Want > Nothing && s.Cycle.works(name):

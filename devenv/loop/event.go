@@ -35,6 +35,7 @@ type ShortcutEnded struct {
 	Fell      bool   // no shortcut is correct: the full way is needed
 	Full      string // why; may be empty
 	Err       error  // it failed, and the full way would too
+	Passes    bool   // Err is of something that passes without any change, such as a disk that is full
 	Stopped   bool   // it was cancelled, or stopped by what went away
 	Outrun    bool   // it was stopped because files changed while it read them
 	Cause     string
@@ -55,6 +56,7 @@ type Outcome struct {
 	Hot    bool
 	Err    error
 	Joins  bool // it failed for something that others may declare: the next cycle is to try again
+	Passes bool // it failed for something that passes without any change
 	Reason string
 }
 
@@ -87,6 +89,7 @@ type TryShortcut struct {
 	Service string
 	Paths   []string
 	Changed time.Time // when the last of them changed
+	Again   bool      // it is what failed before, and nothing has changed since
 }
 
 // StartCycle has services, and what belongs to none, become what the working tree declares.
@@ -96,6 +99,7 @@ type StartCycle struct {
 	All      bool     // all are taken
 	Reload   bool     // read devenv.yaml first
 	Settle   bool     // for what is hot: only the declared way will do
+	Again    bool     // it is for nothing else than what failed before, and nothing has changed since
 	Paths    []string // of the changes that caused it
 	// Reasons say why services take no shorter way.
 	Reasons map[string]string

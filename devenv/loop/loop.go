@@ -22,7 +22,8 @@
 //     is a service, or which renders what changed. Not so if something in that work has waited longer than Settings.Patience: somebody who saves
 //     without end gets to see something now and then. Changes that make nothing stale wait, or take their shortcut beside it.
 //   - A failure is kept with its service and not tried again by itself. The next change of the service does, or a key, and what failed to
-//     deploy goes along with every cycle.
+//     deploy goes along with every cycle. One for something that passes (Passes), such as a disk that is full, is tried again after a pause that
+//     grows (Settings.Retries); a change does not wait for that.
 //   - A service that became hot is settled, by a cycle that takes it, once it had no change for Settings.SettleAfter; one that
 //     could not be settled waits for its next change, or for the key.
 //   - A work whose files change while it reads them (Outrun) gives its want back and is begun again. From the third time in a row on that is told, and the next
@@ -46,12 +47,15 @@ type Settings struct {
 	Decide       time.Duration // for which a cycle waits for shortcuts that may fall
 	// Rests are how long a service waits whose files have changed during each of its last works, after the third of them, the fourth, …, and then always.
 	Rests []time.Duration
+	// Retries are how long to wait before what failed for something that passes is tried again, after the first time, the second, …, and then always.
+	Retries []time.Duration
 }
 
 // Defaults are the settings of `devenv dev` without flags.
 func Defaults() Settings {
 	return Settings{SettleAfter: 30 * time.Second, Patience: 10 * time.Second, Decide: 100 * time.Millisecond,
-		Rests: []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}}
+		Rests:   []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second},
+		Retries: []time.Duration{3 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second}}
 }
 
 // Want is what a service, or the rest of the project, needs next.
@@ -90,9 +94,10 @@ type Service struct {
 	Failed bool
 	Joins  bool
 	Last   Done // its last work
-	// Outruns is how many works in a row ended because files changed while they were being read; until Rests nothing begins for it.
-	Outruns int
-	Rests   time.Time
+	// Outruns is how many works in a row ended because files changed while they were being read, Retries how many failed for something that passes and were for the
+	// same change; until Rests nothing begins for it.
+	Outruns, Retries int
+	Rests            time.Time
 
 	taken     Taken // by the work in flight
 	cancelled bool  // the shortcut in flight

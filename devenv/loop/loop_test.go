@@ -130,6 +130,23 @@ done                -> wake 1s
 outran a            -> restless a; wake 2s
 +2s                 -> cycle 7 [a] (no rule)
 done a              ->`,
+		"what failed for something that passes is tried again, and at once after a change": `
+change a            -> shortcut a; wake 100ms
+full a              -> wake 3s
++3s                 -> shortcut a again; wake 100ms
+full a              -> wake 5s
+change a            -> shortcut a; wake 100ms
+full a              -> wake 3s
+change b            -> shortcut b; wake 100ms
+fell b              -> cycle 1 [b] (no rule); wake 3s
+done b              -> wake 3s
++3s                 -> shortcut a again; wake 100ms
+fell a              -> cycle 2 [a] again (no rule)
+full-disk a         -> wake 5s
++5s                 -> cycle 3 [a] again (no rule)
+full-disk a         -> wake 10s
+rebuild             -> cycle 4 all [a b c] (no rule)
+done                ->`,
 		"a cycle over everything waits too, and shortcuts do not wait for it; a key ends all waiting": `
 back                ->
 change a            -> shortcut a; wake 100ms
@@ -231,6 +248,10 @@ func eventOf(t *testing.T, what string, names []string) loop.Event {
 		return loop.CycleEnded{Outcomes: map[string]loop.Outcome{"b": {Way: "full"}}, Outrun: names[1:]}
 	case "rebuild":
 		return loop.Pressed{Key: loop.Rebuild}
+	case "full":
+		return loop.ShortcutEnded{Service: names[0], Err: wrong, Passes: true}
+	case "full-disk":
+		return outcomes(loop.Outcome{Err: wrong, Passes: true})
 	case "fail":
 		return loop.ShortcutEnded{Service: names[0], Err: wrong}
 	case "done":
@@ -257,6 +278,9 @@ func eventOf(t *testing.T, what string, names []string) loop.Event {
 func text(c loop.Command, now time.Time) string {
 	switch c := c.(type) {
 	case loop.TryShortcut:
+		if c.Again {
+			return "shortcut " + c.Service + " again"
+		}
 		return "shortcut " + c.Service
 	case loop.StartCycle:
 		s := fmt.Sprint("cycle ", c.Number)
@@ -269,6 +293,9 @@ func text(c loop.Command, now time.Time) string {
 		s += fmt.Sprint(" ", c.Services)
 		if c.Settle && !c.All {
 			s += " settle"
+		}
+		if c.Again {
+			s += " again"
 		}
 		for _, name := range services {
 			if r := c.Reasons[name]; r != "" {

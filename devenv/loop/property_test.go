@@ -180,6 +180,8 @@ func (w *world) endShortcut(name string, how int) {
 		e.Fell = true
 	case how == 3:
 		e.Err = errors.New("does not compile")
+	case how == 6:
+		e.Err, e.Passes = errors.New("the disk is full"), true
 	case how == 4:
 		e.Unchanged = true
 	case how == 5:
@@ -209,7 +211,7 @@ func (w *world) endCycle(how int) {
 			case 4:
 				e.Outrun = append(e.Outrun, name)
 			case 2:
-				e.Outcomes[name] = loop.Outcome{Err: errors.New("not ready"), Joins: how%2 == 0}
+				e.Outcomes[name] = loop.Outcome{Err: errors.New("not ready"), Joins: how%2 == 0, Passes: how%3 == 0}
 			case 3:
 				e.Outcomes[name] = loop.Outcome{Way: "swap", Hot: !c.Settle}
 			}

@@ -49,6 +49,9 @@ func (r *reducer) changed(e Changed) {
 		if !known {
 			continue
 		}
+		if s.Retries > 0 {
+			s.Retries, s.Rests = 0, time.Time{} // what was changed may be what helps
+		}
 		s.want(Short, "", paths, r.now)
 		if together {
 			s.want(Full, "what is deployed changed with it", nil, r.now)
@@ -120,7 +123,11 @@ func (r *reducer) shortcutEnded(e ShortcutEnded) {
 		s.want(Full, e.Full, taken.Paths, taken.Since)
 	default:
 		s.heat(s.Hot || e.Hot, r.now)
+		retries := s.Retries
 		s.end(Done{Way: e.Way, Cause: e.Cause, Took: r.now.Sub(began), At: r.now, Err: e.Err}, e.Unchanged)
+		if e.Err != nil && e.Passes {
+			r.again(&s, retries, Short, taken)
+		}
 	}
 	r.Services[e.Service] = s
 }
@@ -158,17 +165,26 @@ func (r *reducer) outrun(name string, s *Service) {
 	r.do(TellRestless{Service: name})
 }
 
-// release has nothing wait any longer for files to rest.
+// again has what failed for something that passes be tried again: later, or now if something changed meanwhile.
+func (r *reducer) again(s *Service, retries int, w Want, t Taken) {
+	if s.Want == Nothing && len(r.Settings.Retries) > 0 {
+		s.Retries = retries + 1
+		s.Rests = r.now.Add(r.Settings.Retries[min(retries, len(r.Settings.Retries)-1)])
+	}
+	s.want(max(w, t.Want), t.Reason, t.Paths, r.now)
+}
+
+// release has nothing wait any longer.
 func (r *reducer) release() {
 	for name, s := range r.Services {
-		s.Rests = time.Time{}
+		s.Rests, s.Retries = time.Time{}, 0
 		r.Services[name] = s
 	}
 }
 
 // end notes how a work ended.
 func (s *Service) end(d Done, unchanged bool) {
-	s.Outruns, s.Rests = 0, time.Time{}
+	s.Outruns, s.Retries, s.Rests = 0, 0, time.Time{}
 	if s.Want == Nothing {
 		s.Since = time.Time{}
 	}
@@ -204,9 +220,13 @@ func (r *reducer) cycleEnded(e CycleEnded) {
 		case e.Stopped:
 			s.giveBack(taken)
 		case told:
+			retries := s.Retries
 			s.heat(o.Hot || o.Err != nil && s.Hot, r.now) // what could not be settled is still hot
 			s.end(Done{Way: o.Way, Cause: e.Cause, Reason: o.Reason, Took: r.now.Sub(c.Began), At: r.now, Err: o.Err}, false)
 			s.Joins = o.Joins
+			if o.Err != nil && o.Passes {
+				r.again(&s, retries, Full, taken)
+			}
 		case e.Err != nil:
 			s.end(Done{Way: "full", Cause: e.Cause, Took: r.now.Sub(c.Began), At: r.now, Err: e.Err}, false)
 			s.Joins = true
