@@ -138,3 +138,40 @@ func TestACycleThatIsOutrun(t *testing.T) {
 		})
 	}
 }
+
+// What is tried again by itself is told when something else comes of it.
+func TestACycleThatTriesAgain(t *testing.T) {
+	full := &fault.Error{Kind: fault.Machine, What: "the disk is full"}
+	step := event.StepDone{Step: plan.Step{Number: 1, Action: plan.Load, Image: &plan.Image{Ref: "example.com/a:devenv-new"}}}
+	for name, tt := range map[string]struct {
+		steps int
+		err   error
+		want  []string
+	}{
+		"fails as before":     {err: full},
+		"fails otherwise":     {steps: 1, err: errors.New("not ready"), want: []string{"dev.cycle.started", "dev.cycle.done"}},
+		"works":               {steps: 2, want: []string{"dev.cycle.started", "dev.cycle.done"}},
+		"has nothing to do":   {},
+		"has done some of it": {steps: 1, err: full},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, c, _, _ := newNoted(t.Context())
+			var told []string
+			s.out = event.SinkFunc(func(e event.Event) { told = append(told, e.Type()) })
+			s.said = map[string]string{"": full.Error()}
+			s.told, s.visible = map[string]struct{}{}, map[string]bool{}
+			c.muted = true
+			c.Emit(event.PlanComputed{Plan: plan.Plan{Steps: []plan.Step{step.Step}}})
+			for range tt.steps {
+				c.Emit(step)
+			}
+			c.tellEnd(tt.err, &loop.CycleEnded{})
+			if !slices.Equal(told, tt.want) {
+				t.Errorf("told %q, want %q", told, tt.want)
+			}
+		})
+	}
+	if passes(nil) || !passes(full) || passes(&fault.Error{Kind: fault.Build}) {
+		t.Error("what passes")
+	}
+}

@@ -108,10 +108,10 @@ func (r *reducer) shortcuts() {
 // rests says whether a service waits for its files to rest, or to be tried again.
 func (r *reducer) rests(s Service) bool { return r.now.Before(s.Rests) }
 
-// held says whether the next cycle does, because it takes such a service in any case.
+// held says whether the next cycle waits for files to rest, because it takes their service in any case.
 func (r *reducer) held() bool {
 	for _, s := range r.Services {
-		if r.rests(s) && r.Rest.Wanted && r.Rest.All && !r.Leaving {
+		if r.rests(s) && s.Retries == 0 && r.Rest.Wanted && r.Rest.All && !r.Leaving {
 			return true
 		}
 	}
@@ -163,7 +163,7 @@ func (r *reducer) cycle() {
 	for _, name := range r.Names() {
 		s := r.Services[name]
 		due := r.due(s)
-		if s.Doing != Idle || r.rests(s) && !due || !all && s.Want != Full && !due && (!s.Joins || s.Want != Nothing) || r.Leaving && !due {
+		if s.Doing != Idle || r.rests(s) && !all && !due || !all && s.Want != Full && !due && (!s.Joins || s.Want != Nothing) || r.Leaving && !due {
 			continue
 		}
 		if s.Want == Full && s.Reason != "" {
@@ -193,10 +193,9 @@ func (r *reducer) undecided(s Service) bool { return r.now.Before(s.Began.Add(r.
 func (r *reducer) wake() {
 	var at time.Time
 	for _, s := range r.Services {
-		if r.rests(s) && s.Doing == Idle && (s.Want > Nothing || r.held()) {
-			at = earlier(at, s.Rests)
-		}
 		switch {
+		case r.rests(s) && s.Doing == Idle:
+			at = earlier(at, s.Rests)
 		case s.Doing == InShortcut && r.Cycle == nil && r.undecided(s):
 			at = earlier(at, s.Began.Add(r.Settings.Decide))
 		case s.Doing == Idle && s.Hot && !s.Failed && r.Cycle == nil:

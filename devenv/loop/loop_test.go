@@ -145,8 +145,20 @@ fell a              -> cycle 2 [a] again (no rule)
 full-disk a         -> wake 5s
 +5s                 -> cycle 3 [a] again (no rule)
 full-disk a         -> wake 10s
-rebuild             -> cycle 4 all [a b c] (no rule)
+away                -> await
+back                -> cycle 4 all [a b c] (no rule)
+full-disk a         -> wake 20s
+rebuild             -> cycle 5 all [a b c] (no rule)
 done                ->`,
+		"what is to be settled and rests is woken": `
+change a            -> shortcut a; wake 100ms
+sync a              -> wake 30s
++30s                -> cycle 1 [a] settle
+outran a            -> cycle 2 [a] settle (its files changed while they were being read)
+outran a            -> cycle 3 [a] settle (its files changed while they were being read)
+outran a            -> restless a; wake 1s
++1s                 -> cycle 4 [a] settle (its files changed while they were being read)
+done a              ->`,
 		"a cycle over everything waits too, and shortcuts do not wait for it; a key ends all waiting": `
 back                ->
 change a            -> shortcut a; wake 100ms
