@@ -95,6 +95,8 @@ func (h *hotpath) put(ctx context.Context, s *hotService, files []hot.File) (ref
 	switch {
 	case ctx.Err() != nil:
 		return "", "", "", ctx.Err()
+	case errors.Is(err, hot.ErrNoSpace):
+		return "", "", "", err
 	case err != nil:
 		return "", "", "", &fallback{err}
 	}

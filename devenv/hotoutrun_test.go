@@ -1,6 +1,8 @@
 package devenv
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -127,6 +129,17 @@ func TestImagesWithALayerGoOnceTheServiceIsSettled(t *testing.T) {
 	if !known(hotBase) {
 		t.Error("what is declared went too")
 	}
+}
+
+func TestAFullDiskIsNoReasonToBuild(t *testing.T) {
+	w := newHotWorld(t)
+	w.topper.Fail = func(string, string) error { return fmt.Errorf("x: %w", hot.ErrNoSpace) }
+	w.write("lib/b", "2")
+	if _, err := w.take(); !errors.Is(err, hot.ErrNoSpace) {
+		t.Fatalf("%v", err)
+	}
+	w.topper.Fail = nil
+	w.must(hot.Image)
 }
 
 func TestACompilationOfFilesThatChangeIsNotUsed(t *testing.T) {

@@ -57,7 +57,7 @@ type Layer struct {
 type Topper interface {
 	// Top gives the nodes an image ref: the configuration and layers of base, which they hold, and the layer on top. Only the layer is sent, to all nodes at once, and each
 	// checks that the image is complete and unpacked; one that fails does not know ref. A node that holds base incomplete, or not at all, is an error. The error is
-	// ErrNotInside if a node cannot be spoken to in that way. detail says what was sent.
+	// ErrNoSpace if the disk of a node is full, and ErrNotInside if a node cannot be spoken to in that way. detail says what was sent.
 	Top(ctx context.Context, base, ref string, layer Layer, nodes []string) (detail string, err error)
 	// Drop has the nodes forget the references that begin with one of the prefixes, but for those that used names and those of which a container runs. Where no node
 	// knows any, used is not called. It says how many went.
@@ -67,6 +67,8 @@ type Topper interface {
 var (
 	// ErrGone is in every error about a container that does not run any more.
 	ErrGone = errors.New("the container does not run any more")
+	// ErrNoSpace is in every error about a disk that is full: no other way would get by with less.
+	ErrNoSpace = errors.New("no space left on the disk")
 	// ErrNotInside is in every error about a node that lacks what it takes to get into its containers. There is always the full way.
 	ErrNotInside = errors.New("the node lacks what it takes to change what runs on it")
 )

@@ -280,7 +280,7 @@ func TestRealInside(t *testing.T) {
 		defer empty()
 		layer, ref := noiseLayer(t, 5<<20), newRef()
 		_, err := in.Top(t.Context(), scratch.Ref, ref, layer, nodes)
-		if fault.Of(err) != fault.Machine || !strings.Contains(err.Error(), "the disk of node "+nodes[1]+" is full") {
+		if fault.Of(err) != fault.Machine || !errors.Is(err, hot.ErrNoSpace) || !strings.Contains(err.Error(), "the disk of node "+nodes[1]+" is full") {
 			t.Errorf("%v", err)
 		}
 		if out := must(t, "docker", "exec", nodes[1], "ctr", "--namespace=k8s.io", "images", "ls", "--quiet"); strings.Contains(out, ref) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/devenv-run/devenv/devenv/fault"
+	"github.com/devenv-run/devenv/devenv/hot"
 )
 
 const (
@@ -15,6 +16,12 @@ const (
 	// nextDisk is what to do about a full disk of the engine, which is the nodes' disk too.
 	nextDisk = "`docker system df` shows what takes the space; `devenv prune` removes old images of devenv, `docker system prune` what nothing uses."
 )
+
+// noRoom is an error that is hot.ErrNoSpace, in the words of who met it.
+type noRoom struct{ error }
+
+func (e noRoom) Is(target error) bool { return target == hot.ErrNoSpace }
+func (e noRoom) Unwrap() error        { return e.error }
 
 func isFault(err error) bool {
 	var f *fault.Error

@@ -167,7 +167,7 @@ func (k *Clusters) nodeFault(ctx context.Context, what, node string, err error) 
 	f := &fault.Error{Kind: fault.Machine, What: what, Err: err, Next: "Run `devenv up` again; if it stays so, " + nextRecreate}
 	switch {
 	case said(err, noSpace):
-		f.What, f.Next = what+": the disk of node "+node+" is full", nextDisk
+		f.What, f.Next, f.Err = what+": the disk of node "+node+" is full", nextDisk, noRoom{f.Err}
 	case said(err, noContainer):
 		f.What = what + ": the node is gone"
 		f.Next = nextRecreate
