@@ -141,7 +141,8 @@ func TestACycleThatIsOutrun(t *testing.T) {
 
 // What is tried again by itself is told when something else comes of it.
 func TestACycleThatTriesAgain(t *testing.T) {
-	full := &fault.Error{Kind: fault.Machine, What: "the disk is full"}
+	full := &fault.Error{Kind: fault.Machine, What: "the disk is full", Err: errors.New("write temporary-1")}
+	before := &fault.Error{Kind: fault.Machine, What: "the disk is full", Err: errors.New("write temporary-0")}
 	step := event.StepDone{Step: plan.Step{Number: 1, Action: plan.Load, Image: &plan.Image{Ref: "example.com/a:devenv-new"}}}
 	for name, tt := range map[string]struct {
 		steps int
@@ -158,7 +159,7 @@ func TestACycleThatTriesAgain(t *testing.T) {
 			s, c, _, _ := newNoted(t.Context())
 			var told []string
 			s.out = event.SinkFunc(func(e event.Event) { told = append(told, e.Type()) })
-			s.said = map[string]string{"": full.Error()}
+			s.said = map[string]string{"": gist(before)}
 			s.told, s.visible = map[string]struct{}{}, map[string]bool{}
 			c.muted = true
 			c.Emit(event.PlanComputed{Plan: plan.Plan{Steps: []plan.Step{step.Step}}})

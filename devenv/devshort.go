@@ -2,9 +2,11 @@ package devenv
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/config"
@@ -142,9 +144,24 @@ func passes(err error) bool { return err != nil && fault.Of(err) == fault.Machin
 func (s *session) saidAgain(work string, err error, again bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	said := again && s.said[work] == err.Error()
-	s.said[work] = err.Error()
+	now := gist(err)
+	said := again && s.said[work] == now
+	s.said[work] = now
 	return said
+}
+
+// gist is what an error says without a tool's own words, which name other temporary files each time.
+func gist(err error) string {
+	var all []string
+	for _, e := range fault.All(err) {
+		if f := (*fault.Error)(nil); errors.As(e, &f) {
+			all = append(all, f.Where+" "+f.What)
+		} else {
+			all = append(all, e.Error())
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
 }
 
 // lasting leaves out what came and went between two looks at a service, such as the temporary file of an editor. It keeps everything if that would
