@@ -134,14 +134,12 @@ func TestHot(t *testing.T) {
 		})
 		p.served(t, 30*time.Second, "py", "/x.txt", "three\n")
 	})
-	step("a node that restarts in the midst of a change: dev waits, says so, and goes on by itself", func(t *testing.T) {
+	step("a node that restarts in the midst of a change: dev goes on by itself, and what was saved meanwhile arrives", func(t *testing.T) {
 		from := w.now()
 		p.edit(t, "py/lib/v.py", "lib-2", "lib-3")
 		w.wait(30*time.Second, from, "dev.shortcut.started", nil)
 		mustRun(t, "docker", "restart", "--time=1", p.cluster()+"-control-plane")
 		p.edit(t, "py/static/x.txt", "three", "meanwhile")
-		w.wait(60*time.Second, from, "dev.away", nil)
-		w.wait(2*time.Minute, from, "dev.back", nil)
 		p.served(t, 2*time.Minute, "py", "/code", "code-1 lib-3")
 		p.served(t, 10*time.Second, "py", "/x.txt", "meanwhile\n")
 		p.served(t, 30*time.Second, "tiny", "/data", "data-2\n")
