@@ -41,8 +41,11 @@ type Engine struct {
 	mu          sync.Mutex
 	unreachable map[string]bool // Dockerfile frontends that no registry could give; see frontend.go
 	known       *Info           // see traits
+	learned     map[string]bool // layers that were taught; see teach
 
-	// What is done beside what somebody waits for; see traits. background ends with the engine.
+	exports exports
+
+	// What is done beside what somebody waits for, or for several; see traits and exports. background ends with the engine.
 	background context.Context
 	abandon    context.CancelFunc
 	beside     sync.WaitGroup

@@ -2,10 +2,6 @@ package docker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"sync"
 
 	cerrdefs "github.com/containerd/errdefs"
 
@@ -34,41 +30,20 @@ func notHeld(what string, err error) error {
 //
 // A push to a registry inside this process costs what the new layers cost, but only if the engine knows the others by a digest that we know
 // too, and it compresses what it sends. An export costs what all the layers cost, whatever is wanted of them. So where little is wanted the push is
-// tried. It ends as soon as the engine begins to send more than was asked for; then what the engine did not know is taught to it, and it is tried again.
+// tried, once the engine was taught what it may not know. It ends as soon as the engine begins to send more than was asked for all the same, and the image is exported.
 func (e *Engine) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
 	if w.Bytes <= worthPushing(w) && e.reachesUs(ctx) {
-		i, err := e.push(ctx, w)
-		if errors.Is(err, errUntaught) && ctx.Err() == nil {
-			if err = e.teach(ctx, lessonOf(w)); err == nil {
-				i, err = e.push(ctx, w)
-			}
+		if err := e.teach(ctx, lessonOf(w)); err != nil && ctx.Err() == nil {
+			return e.export(ctx, w) // it cannot learn: a push would go far before it ends
 		}
+		i, err := e.push(ctx, w)
 		if err == nil {
 			return i, nil
 		}
 		if ctx.Err() != nil {
 			return nil, e.fault(ctx, "exporting "+w.Ref, err)
 		}
+		e.forget()
 	}
 	return e.export(ctx, w)
-}
-
-// export is Fetch by an export of the whole image. What is not wanted does not go into the spool, as far as the archive tells in advance.
-func (e *Engine) export(ctx context.Context, w image.Want) (*image.Image, error) {
-	archive, out := io.Pipe()
-	var exported sync.WaitGroup
-	exported.Go(func() { out.CloseWithError(e.Export(ctx, []string{w.Ref}, out)) })
-	i, err := image.Read(archive, w.Spool, func(digest string) bool {
-		_, named := w.Named(digest)
-		return named
-	})
-	archive.CloseWithError(errors.New("the archive is not read any further")) // ends Export
-	exported.Wait()
-	if err == nil && !w.Met(i) {
-		err = fmt.Errorf("%w: it is another one than a moment ago", image.ErrDamaged)
-	}
-	if err != nil {
-		return nil, e.fault(ctx, "exporting "+w.Ref, err)
-	}
-	return i, nil
 }

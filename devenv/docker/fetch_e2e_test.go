@@ -78,6 +78,7 @@ func TestFetchForReal(t *testing.T) {
 	if err := e.teach(t.Context(), lesson{image.Digest(noise)}); err == nil {
 		t.Error("the engine learned about a layer that it does not have")
 	}
+	e.forget()
 	ref, layers = build()
 	i, err := fetch(t, push, e, ref, layers[2])
 	if err != nil {

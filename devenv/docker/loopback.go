@@ -27,6 +27,7 @@ type loopback struct {
 	uploads int
 	size    int64
 	refuse  context.CancelCauseFunc
+	early   func() image.Early // see image.Want
 	// serve are manifests and configurations to give out, by digest.
 	serve map[string][]byte
 
@@ -191,7 +192,7 @@ func (l *loopback) receive(r *http.Request, upload string) int64 {
 	l.mu.Lock()
 	left := l.size - l.received
 	l.mu.Unlock()
-	b, err := l.spool.AddPlain(r.Body, max(left, 0)) // engines compress what they push, and nodes would have to expand it
+	b, err := l.spool.AddPlain(r.Body, max(left, 0), l.early) // engines compress what they push, and nodes would have to expand it
 	if errors.Is(err, image.ErrTooMuch) {
 		err = errUntaught
 	}

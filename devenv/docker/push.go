@@ -38,6 +38,7 @@ func (e *Engine) push(ctx context.Context, w image.Want) (i *image.Image, err er
 	registry := &loopback{
 		repository: repository(), spool: w.Spool, refuse: refuse,
 		named: func(digest string) bool { _, ok := w.Named(digest); return ok },
+		early: w.Early,
 		// One more for the configuration.
 		uploads: len(w.Wanted) + 1, size: worthPushing(w),
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,16 +29,19 @@ func lessonOf(w image.Want) lesson {
 }
 
 // teachTime is how long a lesson may take. It is a few small requests.
-const teachTime = 20 * time.Second
+const teachTime = 5 * time.Second
 
 // teach lets an engine with a classic store know its own layers by the digests of their uncompressed archives. It knows a layer only by diff ID until it has
 // pulled or pushed it, and would have to compress a layer to learn a digest for it. But its BuildKit believes an image's configuration: of an image of
 // the same layers it asks for manifest and configuration, finds that it has what the configuration names, fetches no layer, and notes the digests by which the manifest
 // names them. So we offer it such an image, in which each layer's blob is the archive itself, whose digest is the diff ID. An engine that lacks a layer
 // meanwhile asks for it in vain, and learns nothing.
+//
+// What was taught once is not taught again, until forget.
 func (e *Engine) teach(ctx context.Context, l lesson) error {
-	if info, err := e.traits(ctx); err != nil || info.ContainerdStore || len(l) == 0 {
-		return errors.Join(errUntaught, err) // a containerd store goes by digests anyway
+	info, err := e.traits(ctx)
+	if err != nil || info.ContainerdStore || e.knows(l) { // a containerd store goes by digests anyway
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, teachTime)
 	defer cancel()
@@ -53,7 +55,31 @@ func (e *Engine) teach(ctx context.Context, l lesson) error {
 		return err
 	}
 	defer stop()
-	return e.look(ctx, address+"/"+registry.repository+"@"+image.Digest(manifest))
+	if err := e.look(ctx, address+"/"+registry.repository+"@"+image.Digest(manifest)); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.learned == nil {
+		e.learned = map[string]bool{}
+	}
+	for _, id := range l {
+		e.learned[id] = true
+	}
+	return nil
+}
+
+func (e *Engine) knows(l lesson) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !slices.ContainsFunc(l, func(id string) bool { return !e.learned[id] })
+}
+
+// forget is for an engine that showed that it does not know what it was taught.
+func (e *Engine) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.learned = nil
 }
 
 // look has BuildKit in the engine look at an image and do nothing with it.

@@ -11,15 +11,21 @@ import (
 	"strings"
 )
 
-// Read takes apart an archive of one image as `docker save` writes it: with one directory a layer, as engines up to 24 do, or as an OCI
+// Tagged is an image as an archive holds it.
+type Tagged struct {
+	*Image
+	Tags []string // the references that the archive knows it by, shortened as engines print them
+}
+
+// Read takes apart an archive of images as `docker save` writes it: with one directory a layer, as engines up to 24 do, or as an OCI
 // layout with a manifest.json beside it. The blobs go into the spool, except for those whose digest the archive tells in advance and that skip
 // does not want; their layers are only named. The content of every layer that is kept is checked against the diff ID that the configuration names.
-func Read(archive io.Reader, s *Spool, skip func(digest string) bool) (*Image, error) {
+func Read(archive io.Reader, s *Spool, skip func(digest string) bool) ([]Tagged, error) {
 	parts := contents{blobs: map[string]Blob{}, links: map[string]string{}, skipped: map[string]int64{}}
 	for in := tar.NewReader(archive); ; {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			return parts.image()
+			return parts.images()
 		}
 		if err != nil {
 			return nil, err
@@ -86,12 +92,16 @@ func (c contents) follow(name string) string {
 	return name
 }
 
-// image puts the parts together as the archive's manifest.json says.
-func (c contents) image() (*Image, error) {
-	var manifests []struct {
-		Config string
-		Layers []string
-	}
+// described is an image in an archive's manifest.json.
+type described struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+// images puts the parts together as the archive's manifest.json says.
+func (c contents) images() ([]Tagged, error) {
+	var manifests []described
 	data, err := c.read("manifest.json")
 	if err != nil {
 		return nil, err
@@ -99,22 +109,32 @@ func (c contents) image() (*Image, error) {
 	if err := json.Unmarshal(data, &manifests); err != nil {
 		return nil, fmt.Errorf("%w: the archive's manifest.json: %w", ErrDamaged, err)
 	}
-	if len(manifests) != 1 {
-		return nil, fmt.Errorf("%w: the archive describes %d images", ErrDamaged, len(manifests))
+	var all []Tagged
+	for _, m := range manifests {
+		i, err := c.image(m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Tagged{i, m.RepoTags})
 	}
-	i := &Image{}
-	if i.Config, err = c.read(manifests[0].Config); err != nil {
+	return all, nil
+}
+
+func (c contents) image(d described) (*Image, error) {
+	data, err := c.read(d.Config)
+	if err != nil {
 		return nil, err
 	}
+	i := &Image{Config: data}
 	conf, err := parseConfig(i.Config)
 	if err != nil {
 		return nil, err
 	}
-	if len(conf.RootFS.DiffIDs) != len(manifests[0].Layers) {
-		return nil, fmt.Errorf("%w: the archive has %d layers, and the configuration names %d", ErrDamaged, len(manifests[0].Layers), len(conf.RootFS.DiffIDs))
+	if len(conf.RootFS.DiffIDs) != len(d.Layers) {
+		return nil, fmt.Errorf("%w: the archive has %d layers, and the configuration names %d", ErrDamaged, len(d.Layers), len(conf.RootFS.DiffIDs))
 	}
 	for n, id := range conf.RootFS.DiffIDs {
-		l, err := c.layer(manifests[0].Layers[n], id)
+		l, err := c.layer(d.Layers[n], id)
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,7 @@
 // other side has already.
 //
 // A layer is identified by its diff ID, the digest of its uncompressed archive. A store may hold it under another digest, compressed. An
-// Image lists its layers as Layer values, each of which says under which digest and, where its blob is at hand, in which file. Read takes an Image apart from what
+// Image lists its layers as Layer values, each of which says under which digest and, where its blob is at hand, in which file. Read takes Images apart from what
 // `docker save` writes, keeping the blobs of only those layers that somebody wants; Spool is where blobs are kept; WriteLayout writes an OCI
 // layout that names all layers and holds those that are at hand, which is what a containerd that has the others can import.
 package image
@@ -108,6 +108,13 @@ func (i *Image) For(h Holding) (*Image, bool) {
 		}
 	}
 	return whole, true
+}
+
+// Has says whether the blobs of all these layers are at hand.
+func (i *Image) Has(diffIDs []string) bool {
+	return !slices.ContainsFunc(diffIDs, func(id string) bool {
+		return !slices.ContainsFunc(i.Layers, func(l Layer) bool { return l.DiffID == id && l.File != "" })
+	})
 }
 
 // Sizes are the bytes of the layers whose blobs are at hand, and of those that are only named; a layer that occurs twice counts once.

@@ -134,10 +134,11 @@ func archives(t testing.TB) map[string][]byte {
 func TestReadTakesEveryFormApart(t *testing.T) {
 	for name, archive := range archives(t) {
 		t.Run(name, func(t *testing.T) {
-			i, err := Read(bytes.NewReader(archive), newSpool(t), func(string) bool { return false })
-			if err != nil {
-				t.Fatal(err)
+			all, err := Read(bytes.NewReader(archive), newSpool(t), func(string) bool { return false })
+			if err != nil || len(all) != 1 || !slices.Equal(all[0].Tags, []string{"app:1"}) {
+				t.Fatalf("%+v, %v", all, err)
 			}
+			i := all[0]
 			if string(i.Config) != configOf(t, "base", "middle", "base", "top") {
 				t.Errorf("configuration %s", i.Config)
 			}
@@ -166,15 +167,31 @@ func TestReadTakesEveryFormApart(t *testing.T) {
 	}
 }
 
+func TestReadTakesSeveralImagesOutOfOneArchive(t *testing.T) {
+	first, second := configOf(t, "base", "top"), configOf(t, "base")
+	s := newSpool(t)
+	all, err := Read(bytes.NewReader(pack(t,
+		entry{name: "a/layer.tar", data: "base"}, entry{name: "b/layer.tar", data: "top"}, entry{name: "c/layer.tar", to: "../a/layer.tar"},
+		entry{name: "1.json", data: first}, entry{name: "2.json", data: second},
+		entry{name: "manifest.json", data: `[{"Config":"1.json","RepoTags":["a:1"],"Layers":["a/layer.tar","b/layer.tar"]},{"Config":"2.json","RepoTags":["b:1"],"Layers":["c/layer.tar"]}]`},
+	)), s, func(string) bool { return false })
+	if err != nil || len(all) != 2 || all[0].Tags[0] != "a:1" || all[1].Tags[0] != "b:1" || string(all[1].Config) != second {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if len(all[0].Layers) != 2 || len(all[1].Layers) != 1 || all[0].Layers[0] != all[1].Layers[0] {
+		t.Errorf("layers %+v and %+v", all[0].Layers, all[1].Layers)
+	}
+}
+
 func TestReadKeepsOnlyWhatIsWanted(t *testing.T) {
 	s := newSpool(t)
-	i, err := Read(bytes.NewReader(archives(t)["a layout"]), s, func(digest string) bool {
+	all, err := Read(bytes.NewReader(archives(t)["a layout"]), s, func(digest string) bool {
 		return digest != id("top") && digest != id(configOf(t, "base", "middle", "base", "top"))
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%+v, %v", all, err)
 	}
-	for n, l := range i.Layers {
+	for n, l := range all[0].Layers {
 		if (l.File != "") != (n == 3) || l.Size == 0 {
 			t.Errorf("layer %d: %+v", n, l)
 		}
@@ -189,7 +206,7 @@ func TestReadRefusesWhatIsNotAnImage(t *testing.T) {
 	tests := map[string][]entry{
 		"no manifest":           {{name: "x", data: "y"}},
 		"no configuration":      {{name: "manifest.json", data: manifestOf("abc.json")}},
-		"two images":            {{name: "manifest.json", data: `[{},{}]`}},
+		"an empty image":        {{name: "manifest.json", data: `[{}]`}},
 		"another layer":         {{name: "abc.json", data: config}, {name: "a", data: "not base"}, {name: "manifest.json", data: manifestOf("abc.json", "a")}},
 		"a layer too many":      {{name: "abc.json", data: config}, {name: "a", data: "base"}, {name: "manifest.json", data: manifestOf("abc.json", "a", "a")}},
 		"links in a circle":     {{name: "abc.json", data: config}, {name: "a", to: "b"}, {name: "b", to: "a"}, {name: "manifest.json", data: manifestOf("abc.json", "a")}},
@@ -214,13 +231,15 @@ func FuzzRead(f *testing.F) {
 		f.Add(archive)
 	}
 	f.Fuzz(func(t *testing.T, archive []byte) {
-		i, err := Read(bytes.NewReader(archive), newSpool(t), func(string) bool { return false })
+		all, err := Read(bytes.NewReader(archive), newSpool(t), func(string) bool { return false })
 		if err != nil {
 			return
 		}
 		// Whatever can be read can be written.
-		if err := WriteLayout(io.Discard, "example.com/app:1", i); err != nil {
-			t.Errorf("%+v: %v", i, err)
+		for _, i := range all {
+			if err := WriteLayout(io.Discard, "example.com/app:1", i.Image); err != nil {
+				t.Errorf("%+v: %v", i, err)
+			}
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -53,12 +54,15 @@ var ErrTooMuch = errors.New("more than was asked for")
 
 // Add reads a blob to its end and keeps it as it is. limit bounds what it holds once expanded, in bytes; beyond it the error is ErrTooMuch and
 // nothing is kept. A negative limit is none.
-func (s *Spool) Add(r io.Reader, limit int64) (Blob, error) { return s.add(r, limit, false) }
+func (s *Spool) Add(r io.Reader, limit int64) (Blob, error) { return s.add(r, limit, false, nil) }
 
-// AddPlain is Add, but keeps only what is in the blob: for one that is compressed to no purpose, because it stays on this machine.
-func (s *Spool) AddPlain(r io.Reader, limit int64) (Blob, error) { return s.add(r, limit, true) }
+// AddPlain is Add, but keeps only what is in the blob: for one that is compressed to no purpose, because it stays on this machine. What is compressed is taken for a
+// layer and given to early too, which may be nil.
+func (s *Spool) AddPlain(r io.Reader, limit int64, early func() Early) (Blob, error) {
+	return s.add(r, limit, true, early)
+}
 
-func (s *Spool) add(r io.Reader, limit int64, plain bool) (blob Blob, err error) {
+func (s *Spool) add(r io.Reader, limit int64, plain bool, early func() Early) (blob Blob, err error) {
 	f, err := os.CreateTemp(s.dir, "")
 	if err != nil {
 		return Blob{}, err
@@ -101,6 +105,11 @@ func (s *Spool) add(r io.Reader, limit int64, plain bool) (blob Blob, err error)
 	var kept io.Writer = inside
 	if blob.Plain {
 		kept = io.MultiWriter(f, inside)
+		if early != nil {
+			receiver := early()
+			defer func() { receiver.Done(blob.layer(), err) }()
+			kept = io.MultiWriter(f, inside, receiver)
+		}
 	}
 	if err := copyAtMost(kept, expanded, limit); err != nil {
 		return Blob{}, err
@@ -128,30 +137,22 @@ func (s *Spool) Get(digest string) (Blob, bool) {
 	return b, ok
 }
 
-// Share makes another spool, beside this one, that holds the blobs of the digests too, whichever of the two is closed first.
-func (s *Spool) Share(digests []string) (*Spool, error) {
-	other, err := NewSpool(filepath.Dir(s.dir))
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range digests {
-		b, ok := s.Get(d)
-		if !ok {
-			err = fmt.Errorf("there is no blob %s", d)
-		} else {
-			to := filepath.Join(other.dir, filepath.Base(b.File))
-			if err = os.Link(b.File, to); errors.Is(err, fs.ErrExist) {
-				err = nil // two digests of one blob
-			}
-			b.File = to
-		}
-		if err != nil {
-			_ = other.Close() // err says what went wrong
+// Beside makes another spool, in the same place.
+func (s *Spool) Beside() (*Spool, error) { return NewSpool(filepath.Dir(s.dir)) }
+
+// Adopt gives the image with the blobs of the layers that are wanted in this spool, whatever becomes of the spool that they came in. The other layers are only named.
+func (s *Spool) Adopt(i *Image, wanted func(diffID string) bool) (*Image, error) {
+	adopted := &Image{Config: i.Config, Layers: slices.Clone(i.Layers)}
+	for n, l := range i.Layers {
+		to := filepath.Join(s.dir, filepath.Base(l.File))
+		if !wanted(l.DiffID) || l.File == "" {
+			to = ""
+		} else if err := os.Link(l.File, to); err != nil && !errors.Is(err, fs.ErrExist) { // a layer may occur twice
 			return nil, err
 		}
-		other.keep(b)
+		adopted.Layers[n].File = to
 	}
-	return other, nil
+	return adopted, nil
 }
 
 // copyAtMost copies to the end, or fails with ErrTooMuch where that is beyond limit.

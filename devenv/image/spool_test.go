@@ -32,7 +32,7 @@ func TestSpoolFindsABlobByWhatItHolds(t *testing.T) {
 func TestSpoolKeepsWhatIsInABlob(t *testing.T) {
 	for _, data := range []string{"text", zipped(t, "text"), zstandard(t, "text")} {
 		s := newSpool(t)
-		b, err := s.AddPlain(strings.NewReader(data), -1)
+		b, err := s.AddPlain(strings.NewReader(data), -1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,6 +45,38 @@ func TestSpoolKeepsWhatIsInABlob(t *testing.T) {
 		l := b.layer()
 		if l.DiffID != id("text") || l.Digest != id("text") || l.Size != 4 || l.Format != Plain || (l.Pushed == id(data)) == (data == "text") {
 			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// taken notes what comes early.
+type taken struct {
+	bytes.Buffer
+	layer Layer
+	err   error
+	ended int
+}
+
+func (e *taken) Done(l Layer, err error) { e.layer, e.err, e.ended = l, err, e.ended+1 }
+
+func TestSpoolGivesWhatIsCompressedBeforeAllOfItHasCome(t *testing.T) {
+	for _, data := range []string{"text", zipped(t, "text"), zipped(t, "text")[:20]} {
+		var early taken
+		begun := 0
+		b, err := newSpool(t).AddPlain(strings.NewReader(data), -1, func() Early { begun++; return &early })
+		switch {
+		case data == "text":
+			if err != nil || begun != 0 {
+				t.Errorf("what is not compressed may be anything: begun %d times, %v", begun, err)
+			}
+		case err != nil:
+			if begun != 1 || early.ended != 1 || early.err == nil {
+				t.Errorf("half a blob: %+v", early)
+			}
+		default:
+			if begun != 1 || early.ended != 1 || early.err != nil || early.layer != b.layer() || early.String() != "text" {
+				t.Errorf("%+v, of %+v", early, b)
+			}
 		}
 	}
 }
@@ -65,29 +97,32 @@ func TestSpoolKeepsNothingBeyondALimit(t *testing.T) {
 	}
 }
 
-func TestSpoolShares(t *testing.T) {
+func TestSpoolAdoptsWhatIsWantedOfAnImage(t *testing.T) {
 	s := newSpool(t)
-	if _, err := s.Add(strings.NewReader("text"), -1); err != nil {
+	other, err := s.Beside()
+	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := s.Share([]string{id("text"), id("text")})
+	i := layered(t, s, "base", "top", "top")
+	adopted, err := other.Adopt(i, func(diffID string) bool { return diffID == id("top") })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	b, ok := other.Get(id("text"))
-	if kept, err := os.ReadFile(b.File); !ok || err != nil || string(kept) != "text" {
-		t.Errorf("%+v, %q, %v", b, kept, err)
+	if adopted.Layers[0] != (Layer{DiffID: id("base"), Digest: id("base"), Size: 4}) || !adopted.Has([]string{id("top")}) || adopted.Has([]string{id("base"), id("top")}) {
+		t.Errorf("%+v", adopted.Layers)
 	}
-	if _, err := other.Share([]string{id("other")}); err == nil {
-		t.Error("it shares what it does not hold")
+	for _, l := range adopted.Layers[1:] {
+		if kept, err := os.ReadFile(l.File); err != nil || string(kept) != "top" {
+			t.Errorf("%+v, %q, %v", l, kept, err)
+		}
 	}
 	if err := other.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(b.File); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(adopted.Layers[1].File); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("left behind: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"io"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,6 +19,16 @@ type Want struct {
 	Size  int64  // bytes of all the layers, roughly
 	Bytes int64  // bytes of the wanted ones, roughly; at most Size, and Size where nothing is known
 	Spool *Spool // gets the blobs
+	// Early, if it is not nil, begins to take one of the wanted layers, while it still comes. Nobody knows yet which one. It is not called for every layer.
+	Early func() Early
+}
+
+// Early takes what a layer holds, not compressed, before all of it has come.
+type Early interface {
+	// Write never fails: who cannot make use of it goes by what is in the spool in the end.
+	io.Writer
+	// Done says which layer it was, or with an error that it did not come to its end or was none.
+	Done(l Layer, err error)
 }
 
 // Wants says whether the layer is to come.

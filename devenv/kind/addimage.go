@@ -122,11 +122,16 @@ func (s *store) putLayer(ctx context.Context, l image.Layer) error {
 		return err
 	}
 	defer f.Close()
+	return s.write(ctx, f, godigest.Digest(l.Digest), l.Size, labelsOf(l))
+}
+
+// labelsOf are the labels of a layer's content.
+func labelsOf(l image.Layer) map[string]string {
 	labels := map[string]string{labelUncompressed: l.DiffID}
 	if l.Pushed != "" {
 		labels[labelPushed] = l.Pushed
 	}
-	return s.write(ctx, f, godigest.Digest(l.Digest), l.Size, labels)
+	return labels
 }
 
 // put sends a blob of text.
@@ -135,7 +140,7 @@ func (s *store) put(ctx context.Context, data []byte, labels map[string]string) 
 }
 
 // write sends a blob, or gives the labels to one that is there.
-func (s *store) write(ctx context.Context, r io.Reader, digest godigest.Digest, size int64, labels map[string]string) error {
+func (s *store) write(ctx context.Context, r io.ReadSeeker, digest godigest.Digest, size int64, labels map[string]string) error {
 	info, err := s.content.Info(ctx, digest)
 	if err == nil {
 		info.Labels = labels
@@ -149,7 +154,27 @@ func (s *store) write(ctx context.Context, r io.Reader, digest godigest.Digest, 
 	if !errdefs.IsNotFound(err) {
 		return err
 	}
-	return content.WriteBlob(ctx, s.content, "devenv-"+digest.String(), r, ocispec.Descriptor{Digest: digest, Size: size}, content.WithLabels(labels))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := paced{r, time.AfterFunc(s.sent.stall, func() { cancel(errSlow) }), s.sent}
+	defer p.late.Stop()
+	return content.WriteBlob(ctx, s.content, "devenv-"+digest.String(), p, ocispec.Descriptor{Digest: digest, Size: size}, content.WithLabels(labels))
+}
+
+// paced is what a node is sent, in time. Every read follows the node's answer to the one before. It has no WriteTo, so that it is sent in big pieces: each is a question and an answer.
+type paced struct {
+	io.ReadSeeker
+	late   *time.Timer
+	limits limits
+}
+
+func (p paced) Read(b []byte) (int, error) {
+	p.late.Reset(p.limits.stall)
+	n, err := p.ReadSeeker.Read(b)
+	if err != nil { // that was all, and the node writes it to its disk
+		p.late.Reset(p.limits.finish)
+	}
+	return n, err
 }
 
 // unpack makes the snapshots that lack of an image whose layers are all there.

@@ -42,13 +42,7 @@ func (k *Clusters) Deliver(ctx context.Context, i plan.Image, nodes []string, r 
 		defer k.lent.borrow(k)()
 	}
 	d := &delivery{Clusters: k, image: i, name: name, ids: ids, layers: described.Layers, id: described.ID, bytes: described.Size, report: r}
-	held, release, err := d.claim(ctx, nodes)
-	if err != nil {
-		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
-	}
-	defer release()
-	d.run(ctx, held)
-	if err := ctx.Err(); err != nil { // nodes may have been sent nothing, without any of them having failed
+	if err := d.bring(ctx, nodes); err != nil { // nodes may have been sent nothing, without any of them having failed
 		return "", fmt.Errorf("loading %s: %w", i.Short(), err)
 	}
 	if err := k.deliveryFault(ctx, i, nodes, d.failed); err != nil {

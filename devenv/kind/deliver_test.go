@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,6 +104,55 @@ func TestDeliverSaysWhatANodeSuffersFrom(t *testing.T) {
 	}
 }
 
+func TestDeliverBringsWhatAnotherDeliveryDidNot(t *testing.T) {
+	w := newWorld()
+	k := w.clusters(t.TempDir(), testSpec(1))
+	mustCreate(t, k)
+	w.images["base:1"] = "sha256:5"
+	w.derive("first:1", "base:1")
+	w.derive("second:1", "base:1")
+	nodes := []string{"devenv-x-control-plane", "devenv-x-worker"}
+	claimed, waits := make(chan struct{}), make(chan struct{})
+	firstCtx, stop := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	var fetched []string
+	w.hook = func(call string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasPrefix(call, "fetch ") {
+			fetched = append(fetched, call)
+		}
+		if call == "fetch first:1 2" {
+			close(claimed)
+			mu.Unlock()
+			<-waits
+			mu.Lock()
+			stop()
+		}
+		return nil
+	}
+	failed := make(chan error)
+	go func() {
+		_, err := k.Deliver(firstCtx, plan.Image{Ref: "first:1"}, nodes, silent)
+		failed <- err
+	}()
+	<-claimed
+	detail, err := k.Deliver(t.Context(), plan.Image{Ref: "second:1"}, nodes, func(text string) {
+		if strings.HasPrefix(text, "waiting for layers") {
+			close(waits)
+		}
+	})
+	if firstErr := <-failed; !errors.Is(firstErr, context.Canceled) {
+		t.Errorf("the first, which was stopped: %v", firstErr)
+	}
+	if err != nil || !strings.HasSuffix(detail, "to 2 nodes") {
+		t.Errorf("%q, %v", detail, err)
+	}
+	if want := []string{"fetch first:1 2", "fetch second:1 1", "fetch second:1 2"}; !slices.Equal(fetched, want) {
+		t.Errorf("fetched %q, want %q", fetched, want)
+	}
+}
+
 func TestDeliverFallsBackToThePlatformOfTheNode(t *testing.T) {
 	w := newWorld()
 	k := w.clusters(t.TempDir(), testSpec(1))
@@ -111,7 +161,7 @@ func TestDeliverFallsBackToThePlatformOfTheNode(t *testing.T) {
 	w.unwell["devenv-x-worker"] = "import:all-platforms" // as ctr fails on the archive of an engine with a containerd store
 	nodes := []string{"devenv-x-control-plane", "devenv-x-worker"}
 	detail, err := k.Deliver(t.Context(), plan.Image{Ref: "app:1"}, nodes, silent)
-	if err != nil || detail != "sent 6.3 MB to 2 nodes" {
+	if err != nil || detail != "sent 12 B to 6.3 MB to 2 nodes" {
 		t.Fatalf("%q, %v", detail, err)
 	}
 	held, err := k.NodeImages(t.Context(), nodes, []string{"app:1", "docker.io/library/app:1", "other:1"})
@@ -217,7 +267,7 @@ func TestWantSaysWhatIsToComeAndHowMuchOfIt(t *testing.T) {
 	plain := image.Layer{DiffID: "base", Digest: "base", Size: 60}
 	packed := image.Layer{DiffID: "base", Digest: "packed", Size: 20, Format: image.Gzip}
 	middle := image.Layer{DiffID: "middle", Digest: "middle", Size: 30}
-	w := d.want(map[string]image.Holding{"a": {"base": plain, "middle": middle}, "b": {"base": packed}})
+	w := d.want(map[string]image.Holding{"a": {"base": plain, "middle": middle}, "b": {"base": packed}}, []string{"middle", "top"})
 	if got := fmt.Sprint(w.Wanted, w.Held, w.Size, w.Bytes); got != "[middle top] map[base:base packed:base] 100 40" {
 		t.Error(got)
 	}
@@ -225,7 +275,7 @@ func TestWantSaysWhatIsToComeAndHowMuchOfIt(t *testing.T) {
 
 func TestALayerThatTheEngineKnowsByAnotherDigestIsNotSentAgain(t *testing.T) {
 	d := &delivery{layers: []string{"a", "b"}}
-	w := d.want(map[string]image.Holding{"node": {"a": {DiffID: "a", Digest: "a", Size: 1, Pushed: "packed"}}})
+	w := d.want(map[string]image.Holding{"node": {"a": {DiffID: "a", Digest: "a", Size: 1, Pushed: "packed"}}}, []string{"b"})
 	for _, digest := range []string{"a", "packed"} {
 		if l, ok := w.Named(digest); !ok || l.DiffID != "a" {
 			t.Errorf("%s stands for %+v, %v", digest, l, ok)

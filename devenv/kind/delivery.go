@@ -30,27 +30,73 @@ type delivery struct {
 	bytes  int64             // in all of them, roughly
 	report engine.Report
 
+	early  []*early
 	failed map[string]error // by node
 	sent   []int64          // bytes, for each node that was sent something
 	spared int64            // bytes that the node which was sent most had already
 }
 
+// bring gets the layers that nodes lack out of the engine and gives the nodes the image. Layers that come with another image at the same time it leaves to that: it
+// gets its own meanwhile, which the engine can give out together with those, and goes on when they are there.
+func (d *delivery) bring(ctx context.Context, nodes []string) error {
+	held, err := d.ask(ctx, nodes)
+	if err != nil {
+		return err
+	}
+	mine, others, release := d.loading.take(d.lacking(held))
+	defer func() { release() }()
+	defer func() {
+		for _, e := range d.early {
+			e.end()
+		}
+	}()
+	spool, err := d.spool()
+	if err != nil {
+		d.sendWhole(ctx, keys(held))
+		return ctx.Err()
+	}
+	defer func() { _ = spool.Close() }() // what it leaves goes with the next one, see spool
+	parts := d.fetch(ctx, held, mine, spool)
+	if len(others) > 0 {
+		d.report("waiting for layers of " + d.image.Short() + " that come with another image")
+		if err := d.loading.wait(ctx, others); err != nil {
+			return err
+		}
+		if held, err = d.ask(ctx, nodes); err != nil {
+			return err
+		}
+		if lacking := d.lacking(held); parts != nil && !parts.Has(lacking) { // it failed, or these are other nodes
+			release()
+			if held, release, err = d.claim(ctx, nodes); err != nil {
+				return err
+			}
+			parts = d.fetch(ctx, held, d.lacking(held), spool)
+		}
+	}
+	d.run(ctx, held, parts)
+	return ctx.Err()
+}
+
+// ask asks the nodes what they hold. Those that do not answer have failed.
+func (d *delivery) ask(ctx context.Context, nodes []string) (held map[string]image.Holding, err error) {
+	held, d.failed = d.holdings(ctx, nodes, d.ids, d.layers)
+	return held, ctx.Err()
+}
+
 // claim asks the nodes what they hold, and claims the layers that some of them lack. It waits while another delivery brings one of those.
 func (d *delivery) claim(ctx context.Context, nodes []string) (held map[string]image.Holding, release func(), err error) {
+	nothing := func() {}
 	for {
-		held, d.failed = d.holdings(ctx, nodes, d.ids, d.layers)
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
+		held, err := d.ask(ctx, nodes)
+		if err != nil {
+			return nil, nothing, err
 		}
-		release, busy := d.loading.take(d.lacking(held))
-		if release != nil {
+		lacking := d.lacking(held)
+		if release := d.loading.takeAll(lacking); release != nil {
 			return held, release, nil
 		}
-		d.report("waiting for layers of " + d.image.Short() + " that come with another image")
-		select {
-		case <-busy:
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+		if err := d.loading.wait(ctx, lacking); err != nil {
+			return nil, nothing, err
 		}
 	}
 }
@@ -70,12 +116,31 @@ func (d *delivery) lacking(held map[string]image.Holding) []string {
 	return ordered
 }
 
-// run sends the image to the nodes that answered, which hold what held says.
-func (d *delivery) run(ctx context.Context, held map[string]image.Holding) {
+// fetch gets the image's configuration and some layers out of the engine, for nodes that hold what held says. It is nil if that did not work: exporting everything says what is
+// wrong with the engine, if anything is.
+func (d *delivery) fetch(ctx context.Context, held map[string]image.Holding, wanted []string, spool *image.Spool) *image.Image {
+	if len(held) == 0 || len(d.layers) == 0 {
+		return nil
+	}
+	w := d.want(held, wanted)
+	w.Spool = spool
+	if early := d.toLacking(ctx, held, wanted); len(early.nodes) > 0 {
+		w.Early = early.begin
+		d.early = append(d.early, early)
+		defer early.finish()
+	}
+	parts, err := d.Engine.Fetch(ctx, w)
+	if err != nil {
+		return nil
+	}
+	return parts
+}
+
+// run sends the image to the nodes that answered, which hold what held says, and gives everything to those for which its parts are not enough.
+func (d *delivery) run(ctx context.Context, held map[string]image.Holding, parts *image.Image) {
 	whole := keys(held)
-	if slices.ContainsFunc(whole, func(node string) bool { return len(held[node]) > 0 }) {
-		whole = d.sendLayers(ctx, held)
-		if len(whole) > 0 && ctx.Err() == nil {
+	if parts != nil {
+		if whole = d.sendLayers(ctx, held, parts); len(whole) > 0 && ctx.Err() == nil {
 			d.report("sending all of " + d.image.Short())
 		}
 	}
@@ -85,18 +150,7 @@ func (d *delivery) run(ctx context.Context, held map[string]image.Holding) {
 }
 
 // sendLayers sends each node what it lacks. It returns the nodes for which that did not work and that are to get everything.
-func (d *delivery) sendLayers(ctx context.Context, held map[string]image.Holding) (rest []string) {
-	spool, err := d.spool()
-	if err != nil {
-		return keys(held)
-	}
-	defer func() { _ = spool.Close() }() // what it leaves goes with the next one, see spool
-	w := d.want(held)
-	w.Spool = spool
-	parts, err := d.Engine.Fetch(ctx, w)
-	if err != nil {
-		return keys(held) // exporting everything says what is wrong with the engine, if anything is
-	}
+func (d *delivery) sendLayers(ctx context.Context, held map[string]image.Holding, parts *image.Image) (rest []string) {
 	var all errgroup.Group
 	groups, left := d.group(parts, held)
 	failures := make([]map[string]error, len(groups))
@@ -150,9 +204,9 @@ func (d *delivery) sendGroup(ctx context.Context, g group) map[string]error {
 	return failed
 }
 
-// want is what has to come out of the engine so that nodes which hold what held says can have the image.
-func (d *delivery) want(held map[string]image.Holding) image.Want {
-	w := image.Want{Ref: d.image.Ref, ID: d.id, Layers: d.layers, Wanted: d.lacking(held), Held: map[string]string{}, Size: d.bytes, Bytes: d.bytes}
+// want is what has to come out of the engine so that nodes which hold what held says get the wanted layers.
+func (d *delivery) want(held map[string]image.Holding, wanted []string) image.Want {
+	w := image.Want{Ref: d.image.Ref, ID: d.id, Layers: d.layers, Wanted: wanted, Held: map[string]string{}, Size: d.bytes, Bytes: d.bytes}
 	there := map[string]int64{}
 	for _, h := range held {
 		for id, l := range h {
@@ -169,7 +223,9 @@ func (d *delivery) want(held map[string]image.Holding) image.Want {
 	for _, n := range there {
 		w.Bytes -= n
 	}
-	w.Bytes = max(w.Bytes, 0)
+	if w.Bytes = max(w.Bytes, 0); len(wanted) == 0 {
+		w.Bytes = 0
+	}
 	return w
 }
 

@@ -44,8 +44,8 @@ func (r *real) deliverySubject(in *kind.Inside) devenvtest.DeliverySubject {
 			return strings.Contains(out, i.Ref), err
 		},
 		Break: func(t *testing.T, node string) func() {
-			must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr", "/usr/local/bin/ctr.away")
-			return func() { must(t, "docker", "exec", node, "mv", "/usr/local/bin/ctr.away", "/usr/local/bin/ctr") }
+			must(t, "docker", "exec", node, "mv", "/run/containerd/containerd.sock", "/run/containerd/away")
+			return func() { must(t, "docker", "exec", node, "mv", "/run/containerd/away", "/run/containerd/containerd.sock") }
 		},
 		Midway: func(_ *testing.T, do func()) engine.Delivery {
 			o := o
@@ -131,13 +131,16 @@ func TestRealDelivery(t *testing.T) {
 
 	t.Run("a node that takes nothing does not hold up the others", func(t *testing.T) {
 		i := newImage(t, 60<<20)
-		k := kind.New(r.options)
+		signal := func(name string) {
+			must(t, "docker", "exec", nodes[2], "sh", "-ec", "kill -"+name+" $(pidof containerd)")
+		}
+		o := r.options
+		o.Engine = midway{o.Engine, func() { signal("STOP") }}
+		k := kind.New(o)
 		k.Hurry(5 * time.Second)
-		must(t, "docker", "exec", nodes[2], "sh", "-ec", `mv /usr/local/bin/ctr /usr/local/bin/ctr.away
-			printf '#!/bin/sh\nexec sleep 120\n' >/usr/local/bin/ctr; chmod +x /usr/local/bin/ctr`)
 		begin := time.Now()
 		_, err := k.Deliver(t.Context(), i, nodes, progress(t))
-		must(t, "docker", "exec", nodes[2], "mv", "/usr/local/bin/ctr.away", "/usr/local/bin/ctr")
+		signal("CONT")
 		if fault.Of(err) != fault.Machine || !strings.Contains(err.Error(), nodes[2]) || strings.Contains(err.Error(), nodes[0]) {
 			t.Errorf("%v", err)
 		}

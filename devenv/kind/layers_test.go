@@ -1,12 +1,15 @@
 package kind
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/devenv-run/devenv/devenv/image"
 )
@@ -91,29 +94,43 @@ sha256:ee   8B    2 hours             containerd.io/gc.ref.content.l.0=sha256:aa
 }
 
 func TestClaims(t *testing.T) {
-	var c claims
-	first, busy := c.take([]string{"a", "b"})
-	if busy != nil {
-		t.Fatal("nobody has taken anything")
-	}
-	other, busy := c.take([]string{"c"})
-	if busy != nil {
-		t.Fatal("nobody has taken c")
-	}
-	release, busy := c.take([]string{"b", "d"})
-	if release != nil || busy == nil {
-		t.Fatal("b was taken twice")
-	}
-	select {
-	case <-busy:
-		t.Fatal("b is still taken")
-	default:
-	}
-	first()
-	<-busy
-	if release, _ = c.take([]string{"b", "d"}); release == nil {
-		t.Fatal("b is free, and was not given")
-	}
-	release()
-	other()
+	synctest.Test(t, func(t *testing.T) {
+		var c claims
+		mine, others, first := c.take([]string{"a", "b"})
+		if len(mine) != 2 || len(others) != 0 {
+			t.Fatalf("nobody has taken anything: %v, %v", mine, others)
+		}
+		mine, others, second := c.take([]string{"b", "c"})
+		if fmt.Sprint(mine, others) != "[c] [b]" {
+			t.Fatalf("b is taken and c is not: %v, %v", mine, others)
+		}
+		if c.takeAll([]string{"c", "d"}) != nil {
+			t.Fatal("c was taken twice")
+		}
+		waited := false
+		go func() {
+			waited = c.wait(t.Context(), []string{"b", "d"}) == nil
+		}()
+		second()
+		second() // a second time is nothing
+		synctest.Wait()
+		if waited {
+			t.Fatal("b is still taken")
+		}
+		first()
+		synctest.Wait()
+		if !waited {
+			t.Fatal("b is free")
+		}
+		release := c.takeAll([]string{"b", "d"})
+		if release == nil {
+			t.Fatal("b and d are free, and were not given")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.wait(ctx, []string{"b"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("waiting for nothing any more: %v", err)
+		}
+		release()
+	})
 }

@@ -83,7 +83,7 @@ func (i *Inside) place(node string) (*place, error) {
 			if err != nil {
 				return nil, err
 			}
-			opened, err := dial(s, i.clusters.wait.node)
+			opened, err := dial(s, i.clusters.wait.node, i.clusters.wait.load)
 			if err != nil {
 				_ = s.Close() // it never fails
 			}
@@ -95,16 +95,35 @@ func (i *Inside) place(node string) (*place, error) {
 // inside does something over a connection into a node, if there are any, and reports whether it worked. Where it did not there is another way, which says
 // what is wrong if that is not only the connection.
 func (k *Clusters) inside(ctx context.Context, node string, within time.Duration, do func(ctx context.Context, s *store) error) bool {
-	in := k.Inside
-	if in == nil {
-		in = k.lent.now()
-	}
+	in := k.connections()
 	if in == nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	return in.with(ctx, node, func(s *store) error { return do(ctx, s) }) == nil
+}
+
+// connections are those into the nodes; nil: there are none.
+func (k *Clusters) connections() *Inside {
+	if k.Inside != nil {
+		return k.Inside
+	}
+	return k.lent.now()
+}
+
+// store is the store of a node, for what cannot be done a second time.
+func (k *Clusters) store(ctx context.Context, node string) (*store, error) {
+	in := k.connections()
+	if in == nil {
+		return nil, errClosed
+	}
+	p, err := in.place(node)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := p.store(ctx)
+	return s, err
 }
 
 // lending are connections for as long as somebody needs them. The zero value has none.

@@ -39,6 +39,7 @@ var scriptRelay string
 type store struct {
 	stream      stream
 	conn        *grpc.ClientConn
+	sent        limits // how long the node may take over what it is sent
 	content     content.Store
 	images      imagesapi.ImagesClient
 	snapshots   snapshotsapi.SnapshotsClient
@@ -52,8 +53,8 @@ type store struct {
 // namespace is where Kubernetes has its images.
 const namespace = "k8s.io"
 
-// dial opens a store over a stream of relay.pl, which has to answer within the time.
-func dial(s stream, within time.Duration) (*store, error) {
+// dial opens a store over a stream of relay.pl, which has to answer within the time. Later the node may take as long as a stall for any step that is not unpacking.
+func dial(s stream, within time.Duration, sent limits) (*store, error) {
 	in := bufio.NewReaderSize(s, 1<<16)
 	timer := time.AfterFunc(within, func() { _ = s.Close() }) // it never fails
 	line, err := in.ReadString('\n')
@@ -73,7 +74,7 @@ func dial(s stream, within time.Duration) (*store, error) {
 	}
 	way := make(chan net.Conn, 1)
 	way <- tunnel{stream: s, in: in}
-	conn, err := grpc.NewClient("passthrough:///node", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
+	conn, err := grpc.NewClient("passthrough:///node", grpc.WithUnaryInterceptor(impatient(sent.stall)), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 			select {
 			case c := <-way:
@@ -86,7 +87,7 @@ func dial(s stream, within time.Duration) (*store, error) {
 		return nil, err
 	}
 	return &store{
-		stream: s, conn: conn,
+		stream: s, conn: conn, sent: sent,
 		content:     contentproxy.NewContentStore(conn),
 		images:      imagesapi.NewImagesClient(conn),
 		snapshots:   snapshotsapi.NewSnapshotsClient(conn),
@@ -96,6 +97,18 @@ func dial(s stream, within time.Duration) (*store, error) {
 		snapshotter: fields[1],
 		platform:    platforms.Only(platforms.Normalize(platforms.Platform{OS: "linux", Architecture: architecture})),
 	}, nil
+}
+
+// impatient bounds how long questions may take, except for the one that stands for the unpacking of a layer.
+func impatient(stall time.Duration) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, question, answer any, conn *grpc.ClientConn, ask grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if method != "/containerd.services.diff.v1.Diff/Apply" {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeoutCause(ctx, stall, errSlow)
+			defer cancel()
+		}
+		return ask(ctx, method, question, answer, conn, opts...)
+	}
 }
 
 // missing is what a node lacks whose program ended before it said anything.
