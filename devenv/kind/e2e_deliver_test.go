@@ -3,6 +3,8 @@ package kind_test
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +28,38 @@ func (m midway) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
 	return m.Engine.Fetch(ctx, w)
 }
 
+// hasty is an engine that gives out the layers that are wanted early. With an error it begins with something else and breaks off; without one, nothing is left in the spool, so that a
+// node which did not take a layer early cannot get it.
+type hasty struct {
+	kind.Engine
+	err error
+}
+
+func (h hasty) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
+	i, err := h.Engine.Fetch(ctx, w)
+	if err != nil || w.Early == nil {
+		return i, errors.Join(err, errors.New("nobody wants anything early"))
+	}
+	for _, l := range i.Layers {
+		if !w.Wants(l.DiffID) {
+			continue
+		}
+		data, err := os.ReadFile(l.File)
+		if err != nil {
+			return nil, err
+		}
+		early := w.Early()
+		if h.err != nil {
+			data = slices.Repeat([]byte("x"), 3<<20)
+		} else if err := os.Truncate(l.File, 0); err != nil {
+			return nil, err
+		}
+		_, _ = early.Write(data)
+		early.Done(l, h.err)
+	}
+	return i, nil
+}
+
 // deliverySubject is what DeliverySuite tests, with connections of its own if in is nil.
 func (r *real) deliverySubject(in *kind.Inside) devenvtest.DeliverySubject {
 	o := r.options
@@ -45,7 +79,9 @@ func (r *real) deliverySubject(in *kind.Inside) devenvtest.DeliverySubject {
 		},
 		Break: func(t *testing.T, node string) func() {
 			must(t, "docker", "exec", node, "mv", "/run/containerd/containerd.sock", "/run/containerd/away")
-			return func() { must(t, "docker", "exec", node, "mv", "/run/containerd/away", "/run/containerd/containerd.sock") }
+			return func() {
+				must(t, "docker", "exec", node, "mv", "/run/containerd/away", "/run/containerd/containerd.sock")
+			}
 		},
 		Midway: func(_ *testing.T, do func()) engine.Delivery {
 			o := o
@@ -65,6 +101,29 @@ func TestRealDelivery(t *testing.T) {
 	for name, way := range map[string]*kind.Inside{"contract": nil, "contract without connections": closed} {
 		t.Run(name, func(t *testing.T) {
 			devenvtest.DeliverySuite(t, func(*testing.T) devenvtest.DeliverySubject { return r.deliverySubject(way) })
+		})
+	}
+
+	for name, broken := range map[string]error{"layers come early": nil, "layers that break off leave nothing behind": errors.New("the engine broke off")} {
+		t.Run(name, func(t *testing.T) {
+			base := newImage(t, 3<<20)
+			i := derive(t, base)
+			o := r.options
+			o.Engine = hasty{o.Engine, broken}
+			k := kind.New(o)
+			for _, i := range []plan.Image{base, i} {
+				if detail, err := k.Deliver(t.Context(), i, nodes, progress(t)); err != nil || strings.Contains(detail, "all of") {
+					t.Fatalf("%q, %v", detail, err)
+				}
+			}
+			for _, node := range nodes {
+				if err := r.runs(t.Context(), node, i); err != nil {
+					t.Error(err)
+				}
+				if left := must(t, "docker", "exec", node, "sh", "-ec", "ctr --namespace=k8s.io content active; ctr --namespace=k8s.io leases ls --quiet"); strings.Contains(left, "devenv-") {
+					t.Errorf("%s still has %s", node, left)
+				}
+			}
 		})
 	}
 
