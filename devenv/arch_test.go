@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"devenv/e2e/asker":        {},
 	"scripts/bench/coldup":    {"scripts/bench/measure"},
 	"scripts/bench/edit":      {"scripts/bench/measure"},
-	"scripts/bench/load":      {"devenv/docker", "devenv/kind", "devenv/plan"},
+	"scripts/bench/load":      {"devenv/docker", "devenv/kind", "devenv/plan", "scripts/bench/measure"},
 	"scripts/bench/many":      {"scripts/bench/measure"},
 	"scripts/bench/many/wait": {},
 	"scripts/bench/measure":   {},

@@ -78,9 +78,11 @@ func (r *real) deliverySubject(in *kind.Inside) devenvtest.DeliverySubject {
 			return strings.Contains(out, i.Ref), err
 		},
 		Break: func(t *testing.T, node string) func() {
-			must(t, "docker", "exec", node, "mv", "/run/containerd/containerd.sock", "/run/containerd/away")
+			// Without Perl nobody gets into the node, and without ctr nothing can be asked there.
+			must(t, "docker", "exec", node, "mv", "/usr/bin/perl", "/usr/local/bin/ctr", "/mnt")
 			return func() {
-				must(t, "docker", "exec", node, "mv", "/run/containerd/away", "/run/containerd/containerd.sock")
+				must(t, "docker", "exec", node, "mv", "/mnt/perl", "/usr/bin/perl")
+				must(t, "docker", "exec", node, "mv", "/mnt/ctr", "/usr/local/bin/ctr")
 			}
 		},
 		Midway: func(_ *testing.T, do func()) engine.Delivery {

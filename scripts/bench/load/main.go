@@ -4,12 +4,15 @@
 //
 //	go run ./scripts/bench/load -nodes 3 -rounds 7
 //
+// With -images it measures instead how much processor time it takes to load images that the engine holds, all at once, into nodes that have none of them:
+//
+//	go run ./scripts/bench/load -nodes 1 -images redis:7-bookworm,postgres:15-bookworm
+//
 // It makes a cluster of its own, and removes it and the images when it is done.
 package main
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,6 +30,7 @@ import (
 	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/kind"
 	"github.com/devenv-run/devenv/devenv/plan"
+	"github.com/devenv-run/devenv/scripts/bench/measure"
 )
 
 const (
@@ -40,29 +44,36 @@ func main() {
 	nodes := flag.Int("nodes", 3, "nodes of the cluster")
 	rounds := flag.Int("rounds", 7, "how often to measure each")
 	nodeImage := flag.String("node-image", "", "node image; empty: what devenv would choose")
+	images := flag.String("images", "", "load these images, separated by commas, once and all together")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := measure(ctx, *nodes, *rounds, *nodeImage); err != nil {
+	var refs []string
+	if *images != "" {
+		refs = strings.Split(*images, ",")
+	}
+	if err := run(ctx, *nodes, *rounds, *nodeImage, refs); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, nodes, rounds int, nodeImage string) (err error) {
+func run(ctx context.Context, nodes, rounds int, nodeImage string, images []string) (err error) {
 	dir, err := os.MkdirTemp("", "devenv-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	tool := filepath.Join(dir, "kind")
-	if _, err := run(ctx, "go", "build", "-o", tool, "sigs.k8s.io/kind"); err != nil {
+	if _, err := measure.Run(ctx, "", "go", "build", "-o", tool, "sigs.k8s.io/kind"); err != nil {
 		return err
 	}
 	b := &bench{dir: dir, tool: tool}
 	defer func() { err = errors.Join(err, b.removeImages()) }()
-	if err := b.makeBase(ctx); err != nil {
-		return err
+	if len(images) == 0 {
+		if err := b.makeBase(ctx); err != nil {
+			return err
+		}
 	}
 	engine, err := docker.Open(ctx)
 	if err != nil {
@@ -82,6 +93,9 @@ func measure(ctx context.Context, nodes, rounds int, nodeImage string) (err erro
 		return err
 	}
 	b.nodes = resolved.Cluster.Nodes
+	if len(images) > 0 {
+		return b.together(ctx, images)
+	}
 	return b.measure(ctx, rounds)
 }
 
@@ -143,7 +157,7 @@ func (b *bench) kindLoad(ctx context.Context, size int) (time.Duration, string, 
 		return 0, "", err
 	}
 	began := time.Now()
-	_, err = run(ctx, b.tool, "load", "docker-image", "--name", cluster, ref)
+	_, err = measure.Run(ctx, "", b.tool, "load", "docker-image", "--name", cluster, ref)
 	return time.Since(began), "sent everything", err
 }
 
@@ -158,7 +172,7 @@ func (b *bench) makeBase(ctx context.Context) error {
 		}
 		w.CloseWithError(errors.Join(err, archive.Close()))
 	}()
-	cmd := exec.CommandContext(ctx, client(), "import", "-", repository+":base")
+	cmd := exec.CommandContext(ctx, measure.Docker(), "import", "-", repository+":base")
 	cmd.Stdin = r
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -185,7 +199,7 @@ func (b *bench) makeImage(ctx context.Context, size int) (string, error) {
 		return "", err
 	}
 	ref := repository + ":devenv-" + tag
-	cmd := exec.CommandContext(ctx, client(), "build", "--quiet", "--tag", ref, context)
+	cmd := exec.CommandContext(ctx, measure.Docker(), "build", "--quiet", "--tag", ref, context)
 	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("docker build: %w\n%s", err, out)
@@ -198,32 +212,12 @@ func (b *bench) removeImages() error {
 	if len(b.made) == 0 {
 		return nil
 	}
-	_, err := run(context.Background(), "docker", append([]string{"rmi", "--force"}, b.made...)...)
+	_, err := measure.Run(context.Background(), "", "docker", append([]string{"rmi", "--force"}, b.made...)...)
 	return err
-}
-
-// client is a docker client that can build with BuildKit: Debian's stands in /usr/bin, whatever is earlier on the PATH.
-func client() string {
-	const debian = "/usr/bin/docker"
-	if _, err := os.Stat(debian); err == nil {
-		return debian
-	}
-	return "docker"
 }
 
 func median(all []time.Duration) time.Duration {
 	all = slices.Clone(all)
 	slices.Sort(all)
 	return all[len(all)/2]
-}
-
-// run runs a command and gives what it printed on stdout.
-func run(ctx context.Context, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, stdout.String(), stderr.String())
-	}
-	return stdout.String(), nil
 }

@@ -1,5 +1,5 @@
 // Package measure holds what the benchmarks of devenv share: running a command (Run), a plain kind cluster to measure others on (Kind), the spread
-// of what was measured (Times), and how busy the machine was meanwhile (Load), without which no figure means anything.
+// of what was measured (Times), whose processor time it took (Spending), and how busy the machine was meanwhile (Load), without which no figure means anything.
 package measure
 
 import (
