@@ -17,7 +17,8 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	report := func(text string) { h.project.log.Debug("hot path", "service", s.name, "progress", text) }
 	began := time.Now()
 	held, err := h.docker.Images(ctx, []string{i.Ref})
-	if err == nil && held[i.Ref] == "" {
+	fresh := err == nil && held[i.Ref] == ""
+	if fresh {
 		err = builder{engine: h.docker, images: map[string]image{i.Ref: c.now}, cache: h.project.fileCache}.Build(ctx, i, report)
 	}
 	if err != nil {
@@ -27,7 +28,9 @@ func (h *hotpath) rebuild(ctx context.Context, s *hotService, c change) (taken, 
 	learned := make(chan struct{})
 	go func() {
 		defer close(learned)
-		h.learnOutputs(ctx, s, c.now)
+		if fresh { // then it takes no time
+			h.learnOutputs(ctx, s, c.now)
+		}
 	}()
 	detail, err := h.clusters.Deliver(ctx, i, h.nodeNames(), report)
 	<-learned
