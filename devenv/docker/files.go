@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	bkclient "github.com/moby/buildkit/client"
@@ -53,10 +54,10 @@ func NotPlain(err error) (name, is string, ok bool) {
 func (e *Engine) Files(ctx context.Context, b Build, dir string, report func(string)) (map[string]File, error) {
 	r := &receiver{dir: dir}
 	err := e.build(ctx, b, export{
-		entry: bkclient.ExportEntry{Type: bkclient.ExporterTar},
-		// The engine's side waits for this one: r is complete once the build has ended.
+		entry:  bkclient.ExportEntry{Type: bkclient.ExporterTar},
 		target: filesync.NewFSSyncTarget(filesync.WithFSSync(0, r.open)),
 	}, report)
+	r.work.Wait() // that of a build that failed ends with its connection
 	switch {
 	case ctx.Err() != nil:
 		return nil, err
@@ -71,7 +72,8 @@ func (e *Engine) Files(ctx context.Context, b Build, dir string, report func(str
 // receiver takes the archive that BuildKit makes of a result.
 type receiver struct {
 	dir   string
-	files map[string]File // nil until all are there
+	work  sync.WaitGroup
+	files map[string]File // once work is done; nil if something lacks
 	err   error
 }
 
@@ -79,11 +81,11 @@ type receiver struct {
 func (r *receiver) open(map[string]string) (io.WriteCloser, error) {
 	in, out := io.Pipe()
 	t := &tape{PipeWriter: out, read: make(chan struct{})}
-	go func() {
+	r.work.Go(func() {
 		defer close(t.read)
 		r.files, r.err = unpack(in, r.dir)
 		_ = in.CloseWithError(r.err) // ends what still writes
-	}()
+	})
 	return t, nil
 }
 
