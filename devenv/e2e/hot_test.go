@@ -140,6 +140,10 @@ func TestHot(t *testing.T) {
 		w.wait(30*time.Second, from, "dev.shortcut.started", nil)
 		mustRun(t, "docker", "restart", "--time=1", p.cluster()+"-control-plane")
 		p.edit(t, "py/static/x.txt", "three", "meanwhile")
+		eventually(t, 2*time.Minute, "the API server answers again", func() error {
+			_, err := p.kubectl("get", "--raw", "/readyz")
+			return err
+		})
 		p.served(t, 2*time.Minute, "py", "/code", "code-1 lib-3")
 		p.served(t, 10*time.Second, "py", "/x.txt", "meanwhile\n")
 		p.served(t, 30*time.Second, "tiny", "/data", "data-2\n")
