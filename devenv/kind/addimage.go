@@ -15,6 +15,7 @@ import (
 	godigest "github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	diffapi "github.com/containerd/containerd/api/services/diff/v1"
@@ -43,7 +44,7 @@ const (
 const leaseTime = time.Hour
 
 // add gives the node an image under its full reference: the layers that are at hand are sent, the others have to be there. It does what `ctr images import`
-// does, in the same order: content, snapshots, and only then the reference, which therefore never names an image that is not complete. Then it
+// does: content and snapshots, and only then the reference, which therefore never names an image that is not complete. Then it
 // waits until the kubelet would find it.
 func (s *store) add(ctx context.Context, name string, i *image.Image) error {
 	ctx, release, err := s.lease(in(ctx))
@@ -51,14 +52,6 @@ func (s *store) add(ctx context.Context, name string, i *image.Image) error {
 		return err
 	}
 	defer release()
-	for _, l := range i.Layers {
-		if l.File == "" {
-			continue
-		}
-		if err := s.putLayer(ctx, l); err != nil {
-			return fmt.Errorf("layer %s: %w", l.Digest, err)
-		}
-	}
 	diffIDs, err := diffIDsOf(i)
 	if err != nil {
 		return err
@@ -67,17 +60,27 @@ func (s *store) add(ctx context.Context, name string, i *image.Image) error {
 	if err != nil {
 		return err
 	}
-	if err := s.unpack(ctx, i, diffIDs); err != nil {
-		return err
-	}
-	if err := s.put(ctx, i.Config, map[string]string{labelSnapshot + s.snapshotter: identity.ChainID(diffIDs).String()}); err != nil {
-		return err
-	}
 	labels := map[string]string{labelConfig: image.Digest(i.Config)}
 	for n, l := range i.Layers {
 		labels[fmt.Sprintf("%s%d", labelLayer, n)] = l.Digest
 	}
-	if err := s.put(ctx, manifest, labels); err != nil {
+	var parts errgroup.Group // none waits for another; the lease keeps them all
+	parts.Go(func() error {
+		for _, l := range i.Layers {
+			if l.File == "" {
+				continue
+			}
+			if err := s.putLayer(ctx, l); err != nil {
+				return fmt.Errorf("layer %s: %w", l.Digest, err)
+			}
+		}
+		return s.unpack(ctx, i, diffIDs)
+	})
+	parts.Go(func() error {
+		return s.put(ctx, i.Config, map[string]string{labelSnapshot + s.snapshotter: identity.ChainID(diffIDs).String()})
+	})
+	parts.Go(func() error { return s.put(ctx, manifest, labels) })
+	if err := parts.Wait(); err != nil {
 		return err
 	}
 	target := &types.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: image.Digest(manifest), Size: int64(len(manifest))}
