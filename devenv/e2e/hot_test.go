@@ -147,7 +147,8 @@ func TestHot(t *testing.T) {
 		p.served(t, 2*time.Minute, "py", "/code", "code-1 lib-3")
 		p.served(t, 10*time.Second, "py", "/x.txt", "meanwhile\n")
 		p.served(t, 30*time.Second, "tiny", "/data", "data-2\n")
-		change(t, "py", "sync", "py/static/x.txt", "meanwhile", "three", "/x.txt", "three\n", 30*time.Second)
+		p.edit(t, "py/static/x.txt", "meanwhile", "three") // as its image has it
+		p.served(t, 30*time.Second, "py", "/x.txt", "three\n")
 	})
 	step("a pod that comes later gets what the others have", func(t *testing.T) {
 		p.must(t, "-n", "hot", "scale", "deployment", "tiny", "--replicas", "3")
