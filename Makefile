@@ -29,10 +29,10 @@ unit: setup
 	go -C scripts/airgap/node test ./...
 	$(MAKE) -C sample-app test
 
-# One scenario restarts the engine, if that is one which scripts/setup started; it runs before the others. Then two at a time: most of their time is waiting, and a laptop has room for no more clusters.
+# One scenario restarts the engine, if that is one which scripts/setup started; it runs before the others. Then three at a time: most of their time is waiting.
 e2e: setup build
 	if scripts/setup --owns-engine; then export DEVENV_E2E_RESTART_ENGINE='$(CURDIR)/scripts/setup --restart-engine'; fi; \
-	DEVENV_E2E=1 go test -count=1 -timeout 60m -parallel 2 -v ./devenv/e2e/
+	DEVENV_E2E=1 go test -count=1 -timeout 60m -parallel 3 -v ./devenv/e2e/
 
 # Benchmarks; docs/performance.md says what each of them measures. They want a machine that does nothing else, and take about an hour together.
 # NODE_IMAGE names the nodes of plain kind clusters where kind's default cannot be had.
