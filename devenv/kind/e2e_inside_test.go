@@ -37,7 +37,7 @@ import (
 
 func main() {
 	heard := make(chan os.Signal, 9)
-	signal.Notify(heard, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(heard, syscall.SIGUSR2, syscall.SIGUSR1)
 	note, _ := os.ReadFile("/note")
 	fmt.Printf("note=%s;\n", note)
 	for os.Getenv("WAIT") != "" {
@@ -170,7 +170,7 @@ func TestRealInside(t *testing.T) {
 			return devenvtest.InsideSubject{
 				Inside: in, Container: p.container, Look: p.lookAt,
 				Heard: func(t *testing.T, signal string) {
-					number := map[string]string{"HUP": "signal=1;", "USR1": "signal=10;"}[signal]
+					number := map[string]string{"USR2": "signal=12;", "USR1": "signal=10;"}[signal]
 					eventually(t, "it heard "+signal, 20*time.Second, func() bool { return strings.Contains(p.logs(t), number) })
 				},
 				Stop: func(t *testing.T) {

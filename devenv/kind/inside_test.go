@@ -64,7 +64,7 @@ func newHere(t *testing.T) (*here, *Inside, *exec.Cmd) {
 		t.Fatal(err)
 	}
 	heard := filepath.Join(h.tasks, "heard")
-	first := exec.Command("/bin/sh", "-c", `for s in HUP USR1; do trap "echo $s >>'$0'" $s; done; echo ready >>"$0"; while sleep 0.02; do :; done`, heard)
+	first := exec.Command("/bin/sh", "-c", `for s in USR2 USR1; do trap "echo $s >>'$0'" $s; done; echo ready >>"$0"; while sleep 0.02; do :; done`, heard)
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
