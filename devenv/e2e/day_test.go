@@ -15,12 +15,12 @@ import (
 )
 
 func TestOneNode(t *testing.T) {
-	t.Parallel()
+	parallel(t, 330*time.Second)
 	day(t, newWorld(t, "e2e", ""), 1)
 }
 
 func TestThreeNodes(t *testing.T) {
-	t.Parallel()
+	parallel(t, 345*time.Second)
 	day(t, newWorld(t, "e2e3", "three-nodes"), 3)
 }
 
@@ -90,12 +90,15 @@ func day(t *testing.T, w *world, nodes int) {
 
 	step("the pods of a service are spread over the nodes", func(t *testing.T) {
 		for _, app := range []string{"web", "grades", "recommender"} {
-			on := strings.Fields(w.kubectl(t, "-n", "academy", "get", "pods", "-l", "app.kubernetes.io/name="+app,
-				"--field-selector", "status.phase=Running", "-o", "jsonpath={.items[*].spec.nodeName}"))
-			slices.Sort(on)
-			if different := slices.Compact(slices.Clone(on)); len(on) < 2 || len(different) < min(2, nodes) {
-				t.Errorf("the pods of %s are on %v", app, on)
-			}
+			eventually(t, time.Minute, "its pods run on several nodes, where there are some", func() error {
+				on := strings.Fields(w.kubectl(t, "-n", "academy", "get", "pods", "-l", "app.kubernetes.io/name="+app,
+					"--field-selector", "status.phase=Running", "-o", "jsonpath={.items[*].spec.nodeName}"))
+				slices.Sort(on)
+				if different := slices.Compact(slices.Clone(on)); len(on) < 2 || len(different) < min(2, nodes) {
+					return fmt.Errorf("the pods of %s are on %v", app, on)
+				}
+				return nil
+			})
 		}
 	})
 

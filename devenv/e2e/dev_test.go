@@ -220,7 +220,7 @@ func TestDev(t *testing.T) {
 	if os.Getenv("DEVENV_E2E") != "1" {
 		t.Skip("scenarios need a real engine: DEVENV_E2E=1 runs them (make e2e)")
 	}
-	t.Parallel()
+	parallel(t, 90*time.Second)
 	p := newPlace(t, "e2e-dev", nil)
 	config := `apiVersion: devenv/v1
 name: e2e-dev

@@ -14,7 +14,7 @@ import (
 // TestHot has changes of running services take the short ways, disturbs them, and settles.
 func TestHot(t *testing.T) {
 	checkout(t)
-	t.Parallel()
+	parallel(t, 120*time.Second)
 	p := newHotPlace(t, "e2e-hot")
 	w := p.dev(t, "--settle-after", "1h")
 	step := func(name string, f func(t *testing.T)) {
@@ -151,6 +151,7 @@ func TestHot(t *testing.T) {
 		p.served(t, 30*time.Second, "py", "/x.txt", "three\n")
 	})
 	step("a pod that comes later gets what the others have", func(t *testing.T) {
+		change(t, "tiny", "sync", "tiny/data/x", "data-2", "data-3", "/data", "data-3\n", 30*time.Second) // a node that is away for long has everything looked at, and settled
 		p.must(t, "-n", "hot", "scale", "deployment", "tiny", "--replicas", "3")
 		eventually(t, 60*time.Second, "three hot pods of tiny", func() error {
 			if got := strings.Count(strings.Join(p.hotPods(t), " "), "tiny-"); got != 3 {
@@ -162,7 +163,7 @@ func TestHot(t *testing.T) {
 		for _, ip := range strings.Fields(p.must(t, "-n", "hot", "get", "pods", "-l", "app=tiny", "-o", "jsonpath={.items[*].status.podIP}")) {
 			eventually(t, 30*time.Second, "every pod answers with the newest", func() error {
 				code, data := p.ask(ip+":8080/code"), p.ask(ip+":8080/data")
-				if code != "code-3" || data != "data-2\n" {
+				if code != "code-3" || data != "data-3\n" {
 					return fmt.Errorf("%s says %q and %q", ip, code, data)
 				}
 				return nil
@@ -188,7 +189,7 @@ func TestHot(t *testing.T) {
 			p.served(t, 10*time.Second, "py", path, want)
 		}
 		p.served(t, 10*time.Second, "tiny", "/code", "code-3")
-		p.served(t, 10*time.Second, "tiny", "/data", "data-2\n")
+		p.served(t, 10*time.Second, "tiny", "/data", "data-3\n")
 	})
 	step("after a quiet time, dev settles by itself", func(t *testing.T) {
 		w = p.dev(t, "--settle-after", "2s")

@@ -31,7 +31,7 @@ var (
 // built from the same tree has: first hot, and after a sequence settled.
 func TestHotIsWhatABuildGives(t *testing.T) {
 	checkout(t)
-	t.Parallel()
+	parallel(t, 90*time.Second)
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}

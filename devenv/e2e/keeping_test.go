@@ -11,7 +11,7 @@ import (
 // TestWhatTheClusterDecides: a chart that draws a password only if there is none, and a workload that an autoscaler scales. What was
 // decided in the cluster stays, and nothing is done about it.
 func TestWhatTheClusterDecides(t *testing.T) {
-	t.Parallel()
+	parallel(t, 65*time.Second)
 	w := newWorld(t, "e2e-keep", "")
 	if err := os.Remove(filepath.Join(w.dir, "devenv.yaml")); err != nil {
 		t.Fatal(err)

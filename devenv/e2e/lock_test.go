@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // lockProject is a project whose base image is this test's own.
@@ -29,7 +30,7 @@ spec: {containers: [{name: web, image: registry.example.com/lock/web}, {name: ot
 // TestLock: what is locked is found again and changes no byte; an image that becomes another one is told before anything is done; no cluster is
 // needed, and no variable of the environment changes anything.
 func TestLock(t *testing.T) {
-	t.Parallel()
+	parallel(t, 10*time.Second)
 	root := checkout(t)
 	dir := t.TempDir()
 	write := func(name, text string) {

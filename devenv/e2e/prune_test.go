@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The pause image is on every node.
@@ -33,7 +34,7 @@ spec:
 
 // TestPrune takes declarations away, one sort after the other.
 func TestPrune(t *testing.T) {
-	t.Parallel()
+	parallel(t, 100*time.Second)
 	const settings, widget = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: NS}\n", "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w, namespace: NS}\n"
 	in := func(namespace, manifest string) string { return strings.ReplaceAll(manifest, "NS", namespace) }
 	namespace := func(name string) string { return "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n" }

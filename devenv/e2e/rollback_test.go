@@ -12,7 +12,7 @@ import (
 
 // TestRollback breaks new versions in every way that matters, and has the old ones back: by themselves, and by hand.
 func TestRollback(t *testing.T) {
-	t.Parallel()
+	parallel(t, 180*time.Second)
 	w := newWorld(t, "e2e-back", "")
 	const (
 		code   = "services/recommender/academy_recommender/__init__.py"

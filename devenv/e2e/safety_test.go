@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -16,7 +17,7 @@ const safetySettings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settin
 // TestSafety puts a second cluster in devenv's way, and says in every variable that somebody could have set that it is the one to use.
 // Nothing in it changes, and the user's kubeconfig is not even opened.
 func TestSafety(t *testing.T) {
-	t.Parallel()
+	parallel(t, 240*time.Second)
 	manifests := map[string]string{"settings.yaml": safetySettings}
 	decoy := newPlace(t, "e2e-decoy", manifests)
 	mine := newPlace(t, "e2e-safety", manifests)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // whisperer prints everything secret that it is given, and fails if it is told to.
@@ -75,7 +76,7 @@ spec:
 
 // TestSecretsStaySecret has everything print its secrets that can, and looks for them in all that devenv prints or keeps.
 func TestSecretsStaySecret(t *testing.T) {
-	t.Parallel()
+	parallel(t, 75*time.Second)
 	root := checkout(t)
 	dir, state := t.TempDir(), t.TempDir()
 	write := func(name, text string) {

@@ -14,7 +14,7 @@ import (
 
 // TestStopAnywhere interrupts and kills up in the middle of everything that it does; the next up goes on from there.
 func TestStopAnywhere(t *testing.T) {
-	t.Parallel()
+	parallel(t, 130*time.Second)
 	w := newWorld(t, "e2e-stop", "")
 
 	// stopAfter begins an up, sends it a signal when enough time has passed, and returns how it ended.
