@@ -152,6 +152,7 @@ func TestHot(t *testing.T) {
 	})
 	step("a pod that comes later gets what the others have", func(t *testing.T) {
 		change(t, "tiny", "sync", "tiny/data/x", "data-2", "data-3", "/data", "data-3\n", 30*time.Second) // a node that is away for long has everything looked at, and settled
+		change(t, "tiny", "image", "tiny/main.go", "code-3", "code-4", "/code", "code-4", 30*time.Second)
 		p.must(t, "-n", "hot", "scale", "deployment", "tiny", "--replicas", "3")
 		eventually(t, 60*time.Second, "three hot pods of tiny", func() error {
 			if got := strings.Count(strings.Join(p.hotPods(t), " "), "tiny-"); got != 3 {
@@ -163,7 +164,7 @@ func TestHot(t *testing.T) {
 		for _, ip := range strings.Fields(p.must(t, "-n", "hot", "get", "pods", "-l", "app=tiny", "-o", "jsonpath={.items[*].status.podIP}")) {
 			eventually(t, 30*time.Second, "every pod answers with the newest", func() error {
 				code, data := p.ask(ip+":8080/code"), p.ask(ip+":8080/data")
-				if code != "code-3" || data != "data-3\n" {
+				if code != "code-4" || data != "data-3\n" {
 					return fmt.Errorf("%s says %q and %q", ip, code, data)
 				}
 				return nil
@@ -188,7 +189,7 @@ func TestHot(t *testing.T) {
 		for path, want := range map[string]string{"/x.txt": "three\n", "/conf": "conf-2\n", "/code": "code-1 lib-3", "/env": "again"} {
 			p.served(t, 10*time.Second, "py", path, want)
 		}
-		p.served(t, 10*time.Second, "tiny", "/code", "code-3")
+		p.served(t, 10*time.Second, "tiny", "/code", "code-4")
 		p.served(t, 10*time.Second, "tiny", "/data", "data-3\n")
 	})
 	step("after a quiet time, dev settles by itself", func(t *testing.T) {

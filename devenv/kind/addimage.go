@@ -64,23 +64,16 @@ func (s *store) add(ctx context.Context, name string, i *image.Image) error {
 	for n, l := range i.Layers {
 		labels[fmt.Sprintf("%s%d", labelLayer, n)] = l.Digest
 	}
-	var parts errgroup.Group // none waits for another; the lease keeps them all
-	parts.Go(func() error {
-		for _, l := range i.Layers {
-			if l.File == "" {
-				continue
-			}
-			if err := s.putLayer(ctx, l); err != nil {
-				return fmt.Errorf("layer %s: %w", l.Digest, err)
-			}
-		}
-		return s.unpack(ctx, i, diffIDs)
-	})
-	parts.Go(func() error {
+	var small errgroup.Group // need not wait for the layers; the lease keeps everything
+	small.Go(func() error {
 		return s.put(ctx, i.Config, map[string]string{labelSnapshot + s.snapshotter: identity.ChainID(diffIDs).String()})
 	})
-	parts.Go(func() error { return s.put(ctx, manifest, labels) })
-	if err := parts.Wait(); err != nil {
+	small.Go(func() error { return s.put(ctx, manifest, labels) })
+	err = s.putLayers(ctx, i, diffIDs)
+	if others := small.Wait(); err == nil { // what is wrong with a node shows best in what is big
+		err = others
+	}
+	if err != nil {
 		return err
 	}
 	target := &types.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: image.Digest(manifest), Size: int64(len(manifest))}
@@ -116,6 +109,19 @@ func (s *store) lease(ctx context.Context) (context.Context, func(), error) {
 		defer cancel()
 		_, _ = s.leases.Delete(ctx, &leasesapi.DeleteRequest{ID: id}) // else it expires
 	}, nil
+}
+
+// putLayers sends the layers that are at hand, and unpacks what is not unpacked yet.
+func (s *store) putLayers(ctx context.Context, i *image.Image, diffIDs []godigest.Digest) error {
+	for _, l := range i.Layers {
+		if l.File == "" {
+			continue
+		}
+		if err := s.putLayer(ctx, l); err != nil {
+			return fmt.Errorf("layer %s: %w", l.Digest, err)
+		}
+	}
+	return s.unpack(ctx, i, diffIDs)
 }
 
 // putLayer sends a layer's blob.
