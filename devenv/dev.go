@@ -190,8 +190,12 @@ func (s *session) services() []string {
 	return names
 }
 
-// calmAfter is how long after the last event an idle dev becomes small.
-const calmAfter = 5 * time.Second
+// How long after the last event an idle dev becomes small, and how long it may grow again by what goes on all the time, such as looking at the whole tree little
+// by little.
+const (
+	calmAfter = 5 * time.Second
+	calmAgain = 30 * time.Second
+)
 
 // run owns the loop's state until it is left.
 func (s *session) run(ctx context.Context) {
@@ -222,6 +226,7 @@ func (s *session) run(ctx context.Context) {
 		case <-calm.C:
 			if s.state.Quiet() {
 				giveBack()
+				calm.Reset(calmAgain)
 			}
 			continue
 		case <-s.news:
