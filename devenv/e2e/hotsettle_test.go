@@ -222,7 +222,11 @@ func (p *place) inContainer(t *testing.T) map[string]string {
 	if err != nil {
 		return nil
 	}
-	id := ids[strings.LastIndex(ids, "//")+2:]
+	at := strings.LastIndex(ids, "//")
+	if at < 0 {
+		return nil // it has not begun yet
+	}
+	id := ids[at+2:]
 	script := `cd /proc/$(cat /run/containerd/io.containerd.runtime.v2.task/k8s.io/` + id + `/init.pid)/root &&
 		find . -xdev -printf '%y %m %U:%G %P|%l\n' && find . -xdev -type f -exec sha256sum {} +`
 	out, err := exec.Command("docker", "exec", p.cluster()+"-control-plane", "sh", "-c", script).Output()
