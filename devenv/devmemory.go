@@ -1,6 +1,7 @@
 package devenv
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -33,11 +34,7 @@ func (s *session) deployedImage(service string) *image {
 func (s *session) allDeployed() map[string]image {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make(map[string]image, len(s.deployed))
-	for name, i := range s.deployed {
-		all[name] = i
-	}
-	return all
+	return maps.Clone(s.deployed)
 }
 
 func (s *session) setDeployed(images map[string]image) {
@@ -52,9 +49,7 @@ func (s *session) setDeployed(images map[string]image) {
 func (s *session) setDeclared(images map[string]image) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, i := range images {
-		s.deployed[name] = i
-	}
+	maps.Copy(s.deployed, images)
 }
 
 // looked is an image, and when it began to be looked for.

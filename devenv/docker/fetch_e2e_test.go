@@ -41,18 +41,13 @@ func fetch(t *testing.T, get func(image.Want) (*image.Image, error), e *Engine, 
 	return i, nil
 }
 
-func TestFetchForReal(t *testing.T) {
-	e := realEngine(t)
-	if !e.reachesUs(t.Context()) {
-		t.Skip("the engine does not run on this machine")
-	}
-	if info, err := e.traits(t.Context()); err != nil || info.ContainerdStore {
-		t.Skip("the engine goes by digests and has to learn none; see TestFetchFromAContainerdStore", err)
-	}
-	noise := make([]byte, 16<<20)
-	_, _ = rand.Read(noise)
-	dir := toolContext(t, map[string]string{"big": string(noise)})
-	build := func() (ref string, layers []string) {
+// layered builds images of three layers, of which the second is big and always the same, and the third is another one each time.
+func layered(t *testing.T, e *Engine) (big []byte, build func() (ref string, layers []string)) {
+	t.Helper()
+	big = make([]byte, 16<<20)
+	_, _ = rand.Read(big)
+	dir := toolContext(t, map[string]string{"big": string(big)})
+	return big, func() (ref string, layers []string) {
 		write(t, dir, map[string]string{"small": rand.Text()})
 		b := toolBuild(t, e, dir, "COPY big /big", "COPY small /small")
 		mustBuild(t, e, b)
@@ -62,6 +57,17 @@ func TestFetchForReal(t *testing.T) {
 		}
 		return b.Ref, d.Layers
 	}
+}
+
+func TestFetchForReal(t *testing.T) {
+	e := realEngine(t)
+	if !e.reachesUs(t.Context()) {
+		t.Skip("the engine does not run on this machine")
+	}
+	if info, err := e.traits(t.Context()); err != nil || info.ContainerdStore {
+		t.Skip("the engine goes by digests and has to learn none; see TestFetchFromAContainerdStore", err)
+	}
+	big, build := layered(t, e)
 	push := func(w image.Want) (*image.Image, error) { return e.push(t.Context(), w) }
 	all := func(w image.Want) (*image.Image, error) { return e.Fetch(t.Context(), w) }
 
@@ -75,7 +81,7 @@ func TestFetchForReal(t *testing.T) {
 	if i, err := fetch(t, all, e, ref, layers[2]); err != nil || i.Layers[2].Pushed == "" {
 		t.Fatalf("the new layer should have been pushed after a lesson: %+v, %v", i, err)
 	}
-	if err := e.teach(t.Context(), lesson{image.Digest(noise)}); err == nil {
+	if err := e.teach(t.Context(), lesson{image.Digest(big)}); err == nil {
 		t.Error("the engine learned about a layer that it does not have")
 	}
 	e.forget()

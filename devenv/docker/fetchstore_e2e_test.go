@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"crypto/rand"
 	"errors"
 	"testing"
 
@@ -17,19 +16,7 @@ func TestFetchFromAContainerdStore(t *testing.T) {
 	if !e.reachesUs(t.Context()) {
 		t.Skip("the engine does not run on this machine")
 	}
-	noise := make([]byte, 16<<20)
-	_, _ = rand.Read(noise)
-	dir := toolContext(t, map[string]string{"big": string(noise)})
-	build := func() (ref string, layers []string) {
-		write(t, dir, map[string]string{"small": rand.Text()})
-		b := toolBuild(t, e, dir, "COPY big /big", "COPY small /small")
-		mustBuild(t, e, b)
-		d, err := e.Describe(t.Context(), b.Ref)
-		if err != nil || len(d.Layers) != 3 {
-			t.Fatalf("%+v, %v", d, err)
-		}
-		return b.Ref, d.Layers
-	}
+	_, build := layered(t, e)
 	ref, layers := build()
 	whole, err := fetch(t, func(w image.Want) (*image.Image, error) { return e.Fetch(t.Context(), w) }, e, ref, layers...)
 	if err != nil {

@@ -185,8 +185,7 @@ func (w *writing) take(n int, c *instructions.CopyCommand, line int) {
 	}
 	to := w.absolute(c.DestPath)
 	into := len(c.SourcePaths) > 1 || directory(c.DestPath, to)
-	_, _, numeric := owner(c.Chown)
-	_, octal := permissions(c.Chmod)
+	why := untold(c, line)
 	for _, source := range c.SourcePaths {
 		t := taking{readers: len(w.copies.readers)}
 		t.Output = Output{Stage: stage, From: path.Clean("/" + source), To: to, Into: into, Chown: c.Chown, Chmod: c.Chmod, Line: line}
@@ -197,16 +196,10 @@ func (w *writing) take(n int, c *instructions.CopyCommand, line int) {
 			t.why = fmt.Sprintf("line %d copies by a pattern or a variable, %s", line, source)
 		case t.From == "/" || strings.HasSuffix(source, "/") || strings.HasSuffix(source, "/."):
 			t.why = fmt.Sprintf("line %d copies a directory, %s", line, source)
-		case c.Parents:
-			t.why = fmt.Sprintf("line %d copies with --parents", line)
-		case len(c.ExcludePatterns) > 0:
-			t.why = fmt.Sprintf("line %d copies with --exclude", line)
+		case why != "":
+			t.why = why
 		case len(c.SourceContents) > 0:
 			t.why = fmt.Sprintf("line %d copies text of its own too", line)
-		case !numeric:
-			t.why = fmt.Sprintf("--chown=%s in line %d is no number", c.Chown, line)
-		case !octal:
-			t.why = fmt.Sprintf("--chmod=%s in line %d is no octal number", c.Chmod, line)
 		}
 		if into && to != "" {
 			t.To = path.Join(to, path.Base(t.From))

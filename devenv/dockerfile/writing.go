@@ -234,24 +234,31 @@ func (w *writing) alone(r *reader) bool {
 	return true
 }
 
+// untold says which flag of a COPY keeps anybody here from telling what it makes; empty: none.
+func untold(c *instructions.CopyCommand, line int) string {
+	_, _, numeric := owner(c.Chown)
+	_, octal := permissions(c.Chmod)
+	switch {
+	case c.Parents:
+		return fmt.Sprintf("line %d copies with --parents", line)
+	case len(c.ExcludePatterns) > 0:
+		return fmt.Sprintf("line %d copies with --exclude", line)
+	case !numeric:
+		return fmt.Sprintf("--chown=%s in line %d is no number", c.Chown, line)
+	case !octal:
+		return fmt.Sprintf("--chmod=%s in line %d is no octal number", c.Chmod, line)
+	}
+	return ""
+}
+
 // copy notes a COPY from the context.
 func (w *writing) copy(c *instructions.CopyCommand, line int) {
 	r := reader{from: sources(c.SourcePaths), to: w.absolute(c.DestPath), line: line, final: true, only: w.scratch && !w.ran}
 	r.slash = directory(c.DestPath, r.to)
-	uid, gid, numeric := owner(c.Chown)
-	mode, octal := permissions(c.Chmod)
-	r.uid, r.gid, r.mode = uid, gid, mode
-	switch {
-	case r.to == "":
+	r.uid, r.gid, _ = owner(c.Chown)
+	r.mode, _ = permissions(c.Chmod)
+	if r.why = untold(c, line); r.to == "" {
 		r.why = fmt.Sprintf("where line %d copies it to depends on the base image or on variables", line)
-	case c.Parents:
-		r.why = fmt.Sprintf("line %d copies with --parents", line)
-	case len(c.ExcludePatterns) > 0:
-		r.why = fmt.Sprintf("line %d copies with --exclude", line)
-	case !numeric:
-		r.why = fmt.Sprintf("--chown=%s in line %d is no number", c.Chown, line)
-	case !octal:
-		r.why = fmt.Sprintf("--chmod=%s in line %d is no octal number", c.Chmod, line)
 	}
 	for _, source := range c.SourcePaths {
 		if r.why == "" && !literal(source) {

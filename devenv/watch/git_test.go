@@ -14,7 +14,7 @@ func TestGitCheckout(t *testing.T) {
 	t.Parallel()
 	git, err := exec.LookPath("git")
 	if err != nil {
-		t.Skip("no git")
+		t.Skip("git is not on this machine: ", err)
 	}
 	for name, linked := range map[string]bool{"": false, "linked working tree": true} {
 		t.Run(name, func(t *testing.T) {
