@@ -56,8 +56,32 @@ func (e *exchange) run(ctx context.Context) error {
 	return err
 }
 
-// change changes the images, once the pod is followed: what the kubelet reports next is to be seen at once.
+// change changes the images. A pod that is withdrawn is followed before: what the kubelet reports next is to be seen at once.
 func (e *exchange) change(ctx context.Context, seen *picture, changed poke) error {
+	begin := []func() error{
+		func() error { return e.patch(ctx) },
+		func() error { return first(ctx, seen, changed) },
+	}
+	if !e.withdrawn.IsZero() {
+		slices.Reverse(begin)
+	}
+	for _, do := range begin {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return e.wait(ctx, seen, changed)
+}
+
+func (e *exchange) patch(ctx context.Context) error {
+	return persist(ctx, changePatience, func(ctx context.Context) error {
+		_, err := e.c.patchPod(ctx, e.pod, e.pod.UID, e.metadata, e.images)
+		return err
+	})
+}
+
+// first waits until the picture is whole.
+func first(ctx context.Context, seen *picture, changed poke) error {
 	for _, whole := seen.look(); !whole; _, whole = seen.look() {
 		select {
 		case <-changed:
@@ -65,14 +89,7 @@ func (e *exchange) change(ctx context.Context, seen *picture, changed poke) erro
 			return context.Cause(ctx)
 		}
 	}
-	err := persist(ctx, changePatience, func(ctx context.Context) error {
-		_, err := e.c.patchPod(ctx, e.pod, e.pod.UID, e.metadata, e.images)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return e.wait(ctx, seen, changed)
+	return nil
 }
 
 // wait looks at the pod after every change, and when only time has passed.

@@ -24,6 +24,9 @@ type loop struct {
 	sweeping []string // directories left of this sweep
 }
 
+// fewPaths is up to how many paths a batch may be brief for.
+const fewPaths = 2
+
 // run works until ctx ends.
 func (l *loop) run(ctx context.Context) {
 	l.touched = map[string]fsnotify.Op{}
@@ -83,7 +86,22 @@ func (l *loop) news(due *time.Timer) {
 	if l.first.IsZero() {
 		l.first = l.last
 	}
-	due.Reset(min(l.options.Quiet, time.Until(l.first.Add(l.options.Cap))))
+	due.Reset(min(l.quiet(), time.Until(l.first.Add(l.options.Cap))))
+}
+
+// quiet is how long nothing may change from now on before the batch is complete.
+func (l *loop) quiet() time.Duration {
+	paths := 0
+	for _, r := range l.forest.roots {
+		if r.recent.rescan {
+			return l.options.Quiet
+		}
+		paths = max(paths, len(r.recent.paths)) // roots may overlap
+	}
+	if l.lost || paths > fewPaths {
+		return l.options.Quiet
+	}
+	return l.options.Brief
 }
 
 // touch takes an event, and all that are there already: of many events at one path, one look is enough.

@@ -35,17 +35,31 @@ func play(t *testing.T, test func(t *testing.T, dir string, p played, w *Watcher
 }
 
 func TestQuiet(t *testing.T) {
-	play(t, func(t *testing.T, dir string, p played, w *Watcher) {
-		began := time.Now()
-		for range 5 {
-			p.events <- fsnotify.Event{Name: dir + "/f", Op: fsnotify.Write}
-			time.Sleep(40 * time.Millisecond)
-		}
-		b := <-w.Batches()
-		if took := time.Since(began); took != 4*40*time.Millisecond+50*time.Millisecond {
-			t.Error("a batch after", took, b)
-		}
-	})
+	for _, test := range []struct {
+		paths        int
+		pause, whole time.Duration
+	}{
+		{1, 15 * time.Millisecond, 5*15*time.Millisecond + 20*time.Millisecond},
+		{2, 15 * time.Millisecond, 5*15*time.Millisecond + 20*time.Millisecond},
+		{3, 15 * time.Millisecond, 5*15*time.Millisecond + 50*time.Millisecond},
+		{6, 15 * time.Millisecond, 5*15*time.Millisecond + 50*time.Millisecond},
+	} {
+		t.Run(fmt.Sprint(test.paths, " paths"), func(t *testing.T) {
+			play(t, func(t *testing.T, dir string, p played, w *Watcher) {
+				began := time.Now()
+				for i := range 6 {
+					if i > 0 {
+						time.Sleep(test.pause)
+					}
+					p.events <- fsnotify.Event{Name: fmt.Sprint(dir, "/f", i%test.paths), Op: fsnotify.Write}
+				}
+				b := <-w.Batches()
+				if took := time.Since(began); took != test.whole || len(b.Changes[0].Paths) != test.paths {
+					t.Error("a batch after", took, b)
+				}
+			})
+		})
+	}
 }
 
 func TestCap(t *testing.T) {
@@ -80,7 +94,7 @@ func TestWhatDoesNotMatterKeepsNothingBack(t *testing.T) {
 			}
 		}()
 		<-w.Batches()
-		if took := time.Since(began); took != 50*time.Millisecond {
+		if took := time.Since(began); took != 20*time.Millisecond {
 			t.Error("a batch after", took)
 		}
 		time.Sleep(2 * time.Second)

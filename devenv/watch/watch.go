@@ -61,6 +61,8 @@ type Options struct {
 	// Quiet is how long nothing may change before a batch is complete: 50 ms. An editor's save and its temporary files
 	// take less than 10 ms, and a checkout's writes are less than that apart.
 	Quiet time.Duration
+	// Brief is Quiet for a batch of one or two paths, which is what most saves are: 20 ms. Should more follow it is another batch.
+	Brief time.Duration
 	// Cap is how long a stream of changes can keep a batch back: 1 s.
 	Cap time.Duration
 	// Hold is how long git can keep a batch back while it changes the working tree (it holds index.lock): 10 s.
@@ -86,6 +88,9 @@ func (o Options) withDefaults() Options {
 		if *d.of == 0 {
 			*d.of = d.value
 		}
+	}
+	if o.Brief == 0 {
+		o.Brief = min(o.Quiet, 20*time.Millisecond)
 	}
 	if o.Skip == nil {
 		o.Skip = Clutter
