@@ -161,6 +161,9 @@ func (e *Engine) traits(ctx context.Context) (Info, error) {
 	e.mu.Lock()
 	e.known = &info
 	e.mu.Unlock()
-	e.beside.Go(func() { e.sweep(e.background) })
+	e.beside.Go(func() {
+		e.sweep(e.background)
+		e.sweepReaders(e.background)
+	})
 	return info, nil
 }

@@ -63,18 +63,30 @@ func (s *Spool) AddPlain(r io.Reader, limit int64, early func() Early) (Blob, er
 }
 
 func (s *Spool) add(r io.Reader, limit int64, plain bool, early func() Early) (blob Blob, err error) {
+	err = s.file(func(f *os.File) error {
+		blob, err = s.fill(f, r, limit, plain, early)
+		return err
+	})
+	return blob, err
+}
+
+// file makes a file for a blob. It goes again if filling it fails.
+func (s *Spool) file(fill func(f *os.File) error) error {
 	f, err := os.CreateTemp(s.dir, "")
 	if err != nil {
-		return Blob{}, err
+		return err
 	}
-	defer func() {
-		if closed := f.Close(); err == nil {
-			err = closed
-		}
-		if err != nil {
-			_ = os.Remove(f.Name()) // the whole directory goes in the end
-		}
-	}()
+	err = fill(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the whole directory goes in the end
+	}
+	return err
+}
+
+func (s *Spool) fill(f *os.File, r io.Reader, limit int64, plain bool, early func() Early) (blob Blob, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	start, err := in.Peek(magicSize)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -121,6 +133,35 @@ func (s *Spool) add(r io.Reader, limit int64, plain bool, early func() Early) (b
 	blob.Digest, blob.Size, blob.Expanded, blob.Holds = raw.digest(), raw.n, inside.digest(), inside.n
 	s.keep(blob)
 	return blob, nil
+}
+
+// Take keeps the layer of a diff ID, whose archive write writes, not compressed, and gives it to early meanwhile, which may be nil. If it was something else
+// that was written nothing is kept, and the error is ErrDamaged.
+func (s *Spool) Take(diffID string, early func() Early, write func(w io.Writer) error) (l Layer, err error) {
+	err = s.file(func(f *os.File) error {
+		l, err = s.take(f, diffID, early, write)
+		return err
+	})
+	return l, err
+}
+
+func (s *Spool) take(f *os.File, diffID string, early func() Early, write func(w io.Writer) error) (l Layer, err error) {
+	inside := &counter{hash: sha256.New()}
+	kept := io.MultiWriter(f, inside)
+	if early != nil {
+		receiver := early()
+		defer func() { receiver.Done(l, err) }()
+		kept = io.MultiWriter(f, inside, receiver)
+	}
+	if err := write(kept); err != nil {
+		return Layer{}, err
+	}
+	if got := inside.digest(); got != diffID {
+		return Layer{}, fmt.Errorf("%w: what should be layer %s is %s", ErrDamaged, diffID, got)
+	}
+	blob := Blob{Digest: diffID, Expanded: diffID, Size: inside.n, Holds: inside.n, File: f.Name()}
+	s.keep(blob)
+	return blob.layer(), nil
 }
 
 func (s *Spool) keep(b Blob) {

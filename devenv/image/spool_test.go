@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -78,6 +79,45 @@ func TestSpoolGivesWhatIsCompressedBeforeAllOfItHasCome(t *testing.T) {
 				t.Errorf("%+v, of %+v", early, b)
 			}
 		}
+	}
+}
+
+func TestSpoolTakesTheLayerThatItShouldBe(t *testing.T) {
+	failed := errors.New("no more came")
+	for name, tt := range map[string]struct {
+		text string
+		err  error // of who writes
+		want error
+	}{
+		"the layer":      {"text", nil, nil},
+		"something else": {"another", nil, ErrDamaged},
+		"half of it":     {"te", failed, failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSpool(t)
+			var early taken
+			l, err := s.Take(id("text"), func() Early { return &early }, func(w io.Writer) error {
+				_, err := io.WriteString(w, tt.text)
+				return errors.Join(err, tt.err)
+			})
+			if !errors.Is(err, tt.want) || early.ended != 1 || !errors.Is(early.err, tt.want) || early.layer != l || early.String() != tt.text {
+				t.Errorf("%+v, %v; early %+v", l, err, early)
+			}
+			_, kept := s.Get(id("text"))
+			files, err := os.ReadDir(s.dir)
+			if err != nil || kept != (tt.want == nil) || len(files) > 0 != kept {
+				t.Errorf("kept %v, in %v, %v", kept, files, err)
+			}
+			if !kept {
+				return
+			}
+			if data, err := os.ReadFile(l.File); err != nil || string(data) != "text" || l != (Layer{DiffID: id("text"), Digest: id("text"), Size: 4, File: l.File}) {
+				t.Errorf("%+v, %q, %v", l, data, err)
+			}
+		})
+	}
+	if _, err := newSpool(t).Take(id(""), nil, func(io.Writer) error { return nil }); err != nil {
+		t.Errorf("where nobody takes it early: %v", err)
 	}
 }
 

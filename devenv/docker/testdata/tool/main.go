@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -29,12 +30,36 @@ func main() {
 		}
 	case "env":
 		fmt.Println(os.Args[2] + "=" + os.Getenv(os.Args[2]))
+	case "change": // instructions: two words each
+		change(os.Args[2:])
 	case "caps":
 		data, _ := os.ReadFile("/proc/self/status")
 		for line := range strings.Lines(string(data)) {
 			if strings.HasPrefix(line, "Cap") {
 				fmt.Print(line)
 			}
+		}
+	}
+}
+
+// change does what a step of a build may do to files.
+func change(words []string) {
+	for ; len(words) > 1; words = words[2:] {
+		how, name := words[0], words[1]
+		var err error
+		switch how {
+		case "remove":
+			err = os.RemoveAll(name)
+		case "setuid":
+			err = os.Chmod(name, 0o755|os.ModeSetuid)
+		case "link":
+			err = os.Link(name, name+".link")
+		case "replace": // a directory
+			err = errors.Join(os.RemoveAll(name), os.Mkdir(name, 0o755))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
 	}
 }
