@@ -49,7 +49,7 @@ func (c *cycle) conclude(ctx context.Context, g *gathered, ended *loop.CycleEnde
 			continue
 		}
 		if err := c.failed[name]; err != nil || ctx.Err() != nil {
-			ended.Outcomes[name] = loop.Outcome{Way: "full", Err: err, Joins: joins(err), Passes: passes(err), Reason: c.command.Reasons[name]}
+			ended.Outcomes[name] = loop.Outcome{Err: err, Joins: joins(err), Passes: passes(err), Reason: c.command.Reasons[name]}
 			c.session.setDone(name, "")
 			was := cmp.Or(c.session.deployedImage(name), &image{})
 			switch now, applied := c.handed[name]; {
@@ -62,7 +62,7 @@ func (c *cycle) conclude(ctx context.Context, g *gathered, ended *loop.CycleEnde
 			continue
 		}
 		images[name] = i
-		ended.Outcomes[name] = loop.Outcome{Way: "full", Reason: c.command.Reasons[name]}
+		ended.Outcomes[name] = loop.Outcome{Reason: c.command.Reasons[name]}
 	}
 	c.session.setDeployed(images)
 	c.session.setDeclared(declared)

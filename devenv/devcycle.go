@@ -72,7 +72,7 @@ func (s *session) cycle(ctx context.Context, command loop.StartCycle) loop.Cycle
 
 	whole := errors.Join(invalid, err)
 	for service, err := range unreadable {
-		ended.Outcomes[service] = loop.Outcome{Way: "full", Err: err}
+		ended.Outcomes[service] = loop.Outcome{Err: err}
 		whole = errors.Join(whole, err)
 		s.setDone(service, "")
 	}
@@ -285,7 +285,7 @@ func (c *cycle) tellEnd(err error, ended *loop.CycleEnded) {
 	}
 	for name, o := range ended.Outcomes {
 		if o.Err == nil && !ended.Stopped {
-			done.Ways[name] = o.Way
+			done.Ways[name] = "full"
 		}
 	}
 	c.session.out.Emit(done)

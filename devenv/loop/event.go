@@ -52,8 +52,6 @@ type CycleEnded struct {
 
 // Outcome is what a cycle came to for one service.
 type Outcome struct {
-	Way    string // "full"; "swap" if its image was swapped in place
-	Hot    bool
 	Err    error
 	Joins  bool // it failed for something that others may declare: the next cycle is to try again
 	Passes bool // it failed for something that passes without any change

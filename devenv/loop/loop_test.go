@@ -257,7 +257,7 @@ func eventOf(t *testing.T, what string, names []string) loop.Event {
 	case "outran":
 		return loop.CycleEnded{Outrun: names}
 	case "built-b": // and outran those that follow
-		return loop.CycleEnded{Outcomes: map[string]loop.Outcome{"b": {Way: "full"}}, Outrun: names[1:]}
+		return loop.CycleEnded{Outcomes: map[string]loop.Outcome{"b": {}}, Outrun: names[1:]}
 	case "rebuild":
 		return loop.Pressed{Key: loop.Rebuild}
 	case "full":
@@ -267,7 +267,7 @@ func eventOf(t *testing.T, what string, names []string) loop.Event {
 	case "fail":
 		return loop.ShortcutEnded{Service: names[0], Err: wrong}
 	case "done":
-		return outcomes(loop.Outcome{Way: "full"})
+		return outcomes(loop.Outcome{})
 	case "unready":
 		return outcomes(loop.Outcome{Err: wrong, Joins: true})
 	case "unbuilt":

@@ -213,7 +213,7 @@ func (w *world) endCycle(how int) {
 			case 2:
 				e.Outcomes[name] = loop.Outcome{Err: errors.New("not ready"), Joins: how%2 == 0, Passes: how%3 == 0}
 			case 3:
-				e.Outcomes[name] = loop.Outcome{Way: "swap", Hot: !c.Settle}
+				e.Outcomes[name] = loop.Outcome{}
 			}
 		}
 	}

@@ -221,8 +221,8 @@ func (r *reducer) cycleEnded(e CycleEnded) {
 			s.giveBack(taken)
 		case told:
 			retries := s.Retries
-			s.heat(o.Hot || o.Err != nil && s.Hot, r.now) // what could not be settled is still hot
-			s.end(Done{Way: o.Way, Cause: e.Cause, Reason: o.Reason, Took: r.now.Sub(c.Began), At: r.now, Err: o.Err}, false)
+			s.heat(o.Err != nil && s.Hot, r.now) // what could not be settled is still hot
+			s.end(Done{Way: "full", Cause: e.Cause, Reason: o.Reason, Took: r.now.Sub(c.Began), At: r.now, Err: o.Err}, false)
 			s.Joins = o.Joins
 			if o.Err != nil && o.Passes {
 				r.again(&s, retries, Full, taken)
