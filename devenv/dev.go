@@ -190,8 +190,8 @@ func (s *session) services() []string {
 	return names
 }
 
-// How long after the last event an idle dev becomes small, and how long it may grow again by what goes on all the time, such as looking at the whole tree little
-// by little.
+// How long after the last event an idle dev becomes small, and how often it looks whether it grew again by what goes on all the time, such as
+// following the pods.
 const (
 	calmAfter = 5 * time.Second
 	calmAgain = 30 * time.Second
@@ -204,7 +204,7 @@ func (s *session) run(ctx context.Context) {
 	defer s.timer.Stop()
 	// What was allocated on the way here, or while something was done, is given back some time after: not in the way of the next change, and
 	// when what goes on beside the loop, such as following the pods, has come to rest too.
-	calm := time.NewTimer(calmAfter)
+	calm, small := time.NewTimer(calmAfter), slim{}
 	defer calm.Stop()
 	stop, keys := ctx.Done(), s.options.Keys
 	s.tell()
@@ -225,7 +225,7 @@ func (s *session) run(ctx context.Context) {
 			continue
 		case <-calm.C:
 			if s.state.Quiet() {
-				giveBack()
+				small.down(resident, giveBack)
 				calm.Reset(calmAgain)
 			}
 			continue

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // FollowPods gives the environment's pods that run an image of one of the services, as Pods lists them: now, and again whenever something
@@ -33,7 +35,7 @@ func (c *Cluster) FollowPods(ctx context.Context, services Services) <-chan []Po
 			<-followed
 			close(out)
 		}()
-		known := map[string]bool{} // whether a namespace is the environment's
+		seen := sight{mine: map[string]bool{}}
 		var last []Pod
 		for first := true; ; {
 			select {
@@ -41,7 +43,7 @@ func (c *Cluster) FollowPods(ctx context.Context, services Services) <-chan []Po
 			case <-ctx.Done():
 				return
 			}
-			pods, whole := c.pictured(ctx, all, services, known)
+			pods, whole := c.pictured(ctx, all, services, &seen)
 			if !whole {
 				time.AfterFunc(time.Second, changed.give) // the inventory could not be read: nothing else may happen that has us look again
 			}
@@ -54,7 +56,7 @@ func (c *Cluster) FollowPods(ctx context.Context, services Services) <-chan []Po
 				case out <- pods:
 					sending = false
 				case <-changed:
-					if newer, whole := c.pictured(ctx, all, services, known); whole {
+					if newer, whole := c.pictured(ctx, all, services, &seen); whole {
 						pods = newer
 					}
 				case <-ctx.Done():
@@ -67,37 +69,59 @@ func (c *Cluster) FollowPods(ctx context.Context, services Services) <-chan []Po
 	return out
 }
 
-// pictured are the pods of a picture that belong to the environment and run one of the services; false as long as that cannot be told. known is
-// kept between calls: the inventory is read again only for a pod in a namespace that was not met before.
-func (c *Cluster) pictured(ctx context.Context, all *picture, services Services, known map[string]bool) ([]Pod, bool) {
+// sight is what FollowPods keeps from one look at its picture to the next.
+type sight struct {
+	mine map[string]bool            // by namespace: whether it is the environment's
+	pods map[types.UID]describedPod // those of the last look
+}
+
+// describedPod is a pod, and the object that it was described from.
+type describedPod struct {
+	from *unstructured.Unstructured
+	pod  Pod
+}
+
+// describe describes a picture's pods, each version of a pod once: a node's kubelet tells something new of each of a hundred pods in turn.
+func (s *sight) describe(items map[types.UID]*unstructured.Unstructured, services Services) {
+	pods := make(map[types.UID]describedPod, len(items))
+	for uid, u := range items {
+		if before, ok := s.pods[uid]; ok && before.from == u {
+			pods[uid] = before
+		} else if p, err := podOf(u); err == nil { // a server sends nothing else
+			pods[uid] = describedPod{u, describe(p, services)}
+		}
+	}
+	s.pods = pods
+}
+
+// pictured are the pods of a picture that belong to the environment and run one of the services; false as long as that cannot be told. The
+// inventory is read again only for a pod in a namespace that was not met before.
+func (c *Cluster) pictured(ctx context.Context, all *picture, services Services, seen *sight) ([]Pod, bool) {
 	items, whole := all.look()
 	if !whole {
 		return nil, false
 	}
+	seen.describe(items, services)
 	var pods []Pod
 	asked := false
-	for _, u := range items {
-		p, err := podOf(u)
-		if err != nil {
-			continue // nothing that a server sends
-		}
-		d := describe(p, services)
+	for _, described := range seen.pods {
+		d := described.pod
 		if len(d.Services) == 0 {
 			continue
 		}
-		if _, met := known[d.Namespace]; !met && !asked {
+		if _, met := seen.mine[d.Namespace]; !met && !asked {
 			asked = true
 			namespaces, err := c.namespaces(ctx)
 			if err != nil {
 				return nil, false
 			}
 			for _, ns := range namespaces {
-				known[ns] = true
+				seen.mine[ns] = true
 			}
 		}
 		// An inventory has a namespace before the first pod is made there: what it does not have now it will not have for this pod.
-		mine := known[d.Namespace]
-		known[d.Namespace] = mine
+		mine := seen.mine[d.Namespace]
+		seen.mine[d.Namespace] = mine
 		if mine {
 			pods = append(pods, d)
 		}

@@ -29,6 +29,8 @@ type human struct {
 	running []live             // in the order in which they began
 	drawn   int                // lines of the live region on the screen
 	board   *event.DevServices // what stands below the running steps; nil if `dev` does not run
+	tick    *time.Ticker       // runs while something moves; nil without a terminal
+	moves   bool
 	closed  chan struct{}
 	stopped chan struct{}
 }
@@ -46,17 +48,16 @@ func newHuman(o Options) *human {
 		close(h.stopped)
 		return h
 	}
+	h.tick = time.NewTicker(refresh)
+	h.tick.Stop()
 	go func() {
 		defer close(h.stopped)
-		tick := time.NewTicker(refresh)
-		defer tick.Stop()
+		defer h.tick.Stop()
 		for {
 			select {
-			case <-tick.C:
+			case <-h.tick.C:
 				h.mu.Lock()
-				if len(h.running) > 0 || changing(h.board) { // nothing else moves
-					h.redraw("")
-				}
+				h.redraw("")
 				h.mu.Unlock()
 			case <-h.closed:
 				return
@@ -64,6 +65,19 @@ func newHuman(o Options) *human {
 		}
 	}()
 	return h
+}
+
+// pace has the live region drawn anew for as long as something in it moves.
+func (h *human) pace() {
+	moves := len(h.running) > 0 || changing(h.board)
+	if h.tick == nil || moves == h.moves {
+		return
+	}
+	if h.moves = moves; moves {
+		h.tick.Reset(refresh)
+	} else {
+		h.tick.Stop()
+	}
 }
 
 // Close implements View.
@@ -80,6 +94,7 @@ func (h *human) Close() {
 func (h *human) Emit(e event.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	defer h.pace()
 	switch e := e.(type) {
 	case event.PlanComputed:
 		if e.DryRun {

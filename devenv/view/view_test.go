@@ -184,6 +184,20 @@ func TestLiveRegion(t *testing.T) {
 		if !strings.Contains(last, "building image grades:devenv-3f2a9c 2.0s") || len([]rune(last)) > 59 || strings.ContainsRune(last, '\x1b') {
 			t.Errorf("last frame: %q", last)
 		}
+
+		v.Emit(event.StepDone{Step: step})
+		out.Reset()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if out.Len() > 0 {
+			t.Errorf("nothing moves, and it is drawn: %q", out.String())
+		}
+		v.Emit(event.StepStarted{Step: step})
+		time.Sleep(3050 * time.Millisecond)
+		synctest.Wait()
+		if !strings.Contains(out.String(), "3.0s") {
+			t.Errorf("it does not move again: %q", out.String())
+		}
 		v.Close()
 		if !strings.HasSuffix(out.String(), "\x1b[1A\r\x1b[J") {
 			t.Errorf("the live region is still there: %q", out.String())

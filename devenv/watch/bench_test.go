@@ -66,20 +66,44 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(float64((cpuTime(b)-cpu).Milliseconds())/float64(b.N), "cpu-ms/op")
 }
 
-// BenchmarkIdle is what a minute without a change costs: the sweep of everything, in one second instead of sixty.
-func BenchmarkIdle(b *testing.B) {
+// planted is a forest as Start makes it, without the goroutine that owns it.
+func planted(tb testing.TB, roots []Root, options Options, open func() (notifier, error)) *forest {
+	tb.Helper()
+	f := newForest(options.withDefaults())
+	for _, r := range roots {
+		must(tb, f.addRoot(r))
+	}
+	var err error
+	f.notifier, err = open()
+	must(tb, err)
+	tb.Cleanup(f.notifier.Close)
+	f.plant(tb.Context())
+	return f
+}
+
+// BenchmarkSweep is what it costs to read everything once.
+func BenchmarkSweep(b *testing.B) {
 	_, roots, _ := forestOf(b, benchFiles)
-	w, err := start(b.Context(), roots, Options{Check: time.Second / 60, Sweep: time.Second}, newNotifier)
-	must(b, err)
-	defer w.Close()
+	f := planted(b, roots, Options{}, newNotifier)
+	cpu := cpuTime(b)
 	for b.Loop() {
-		cpu := cpuTime(b)
-		select {
-		case batch := <-w.Batches():
-			b.Fatal("nothing changed:", batch)
-		case <-time.After(time.Second):
+		s := sweep{}
+		for s.step(f, f.options); len(s.left) > 0; s.step(f, f.options) {
+			s.next = time.Time{}
 		}
-		b.ReportMetric(float64((cpuTime(b) - cpu).Milliseconds()), "cpu-ms/minute")
+		if s.found {
+			b.Fatal("nothing changed")
+		}
+	}
+	b.ReportMetric(float64((cpuTime(b)-cpu).Milliseconds())/float64(b.N), "cpu-ms/op")
+}
+
+// BenchmarkCheck is what each check of the roots' places costs.
+func BenchmarkCheck(b *testing.B) {
+	_, roots, _ := forestOf(b, benchFiles)
+	f := planted(b, roots, Options{}, newNotifier)
+	for b.Loop() {
+		f.check()
 	}
 }
 

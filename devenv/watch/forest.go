@@ -26,6 +26,7 @@ type forest struct {
 	dirs    map[string]*dir
 	byID    map[inode]*dir
 	gitDirs map[string]bool
+	mute    map[uint64]bool        // by device: whether the kernel may not know of changes there; see deaf
 	again   map[string]fsnotify.Op // paths to settle once more, because they changed while they were looked at
 
 	limit  error // the first error that said that no more can be watched
@@ -34,7 +35,7 @@ type forest struct {
 
 func newForest(options Options) *forest {
 	return &forest{
-		options: options, reader: reader{maphash.MakeSeed()}, dirs: map[string]*dir{}, byID: map[inode]*dir{}, gitDirs: map[string]bool{},
+		options: options, reader: reader{maphash.MakeSeed()}, dirs: map[string]*dir{}, byID: map[inode]*dir{}, gitDirs: map[string]bool{}, mute: map[uint64]bool{},
 		again: map[string]fsnotify.Op{},
 	}
 }
@@ -282,17 +283,18 @@ func (f *forest) compare(d *dir, found map[string]entry, differs func(name strin
 	}
 }
 
-// scan compares d with what is there, and settles what differs.
-func (f *forest) scan(d *dir) {
+// scan compares d with what is there, and settles what differs. It says whether anything did.
+func (f *forest) scan(d *dir) bool {
 	found, ok := f.read(d)
 	if !ok {
-		return
+		return true
 	}
 	var names []string
 	f.compare(d, found, func(name string, _ entry, _ bool) { names = append(names, name) })
 	for _, name := range names {
 		f.settle(filepath.Join(d.path, name), fsnotify.Create)
 	}
+	return len(names) > 0
 }
 
 // structural are the events after which another thing may be at a path.

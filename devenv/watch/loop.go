@@ -21,7 +21,7 @@ type loop struct {
 	last    time.Time
 
 	nextPoll time.Time
-	sweeping []string // directories left of this sweep
+	sweep    sweep
 }
 
 // fewPaths is up to how many paths a batch may be brief for.
@@ -175,31 +175,7 @@ func (l *loop) tick() {
 		took := time.Since(now)
 		l.nextPoll = now.Add(20 * took)
 	}
-	l.sweep()
+	l.sweep.step(f, l.options)
 	f.finish()
 	f.warnOfLimit()
-}
-
-// sweep reads the next few directories, and sets their watches again, should they have been lost or were they beyond a limit.
-func (l *loop) sweep() {
-	f := l.forest
-	if l.options.Sweep < 0 {
-		return
-	}
-	if len(l.sweeping) == 0 {
-		l.sweeping = slices.Collect(maps.Keys(f.dirs))
-	}
-	ticks := max(1, int(l.options.Sweep/l.options.Check))
-	n := min(len(l.sweeping), (len(f.dirs)+ticks-1)/ticks)
-	for _, path := range l.sweeping[:n] {
-		d := f.dirs[path]
-		if d == nil {
-			continue
-		}
-		if !d.twin {
-			f.watch(d)
-		}
-		f.scan(d) // finds out, too, that it is gone
-	}
-	l.sweeping = l.sweeping[n:]
 }
