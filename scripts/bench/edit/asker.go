@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -15,11 +16,15 @@ const (
 	patience = 5 * time.Second
 )
 
+// stamp is how the log gives times, to be compared with those of the cluster's logs.
+const stamp = "15:04:05.000"
+
 // asker keeps asking an address, every interval with a connection of its own, whether or not those before it have been answered. It is
 // client and stopwatch at the same time: what it is not answered somebody else would not have been either.
 type asker struct {
 	url    string
 	client *http.Client
+	log    io.Writer // gets a line for each request that fails
 
 	mu       sync.Mutex
 	asked    int
@@ -31,9 +36,9 @@ type asker struct {
 	changed  chan struct{} // closed, and replaced, with each answer
 }
 
-func newAsker(url string) *asker {
+func newAsker(url string, log io.Writer) *asker {
 	// Without keep-alive every request is a new connection, which is what a rollout can refuse.
-	a := &asker{url: url, client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}}
+	a := &asker{url: url, log: log, client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}}
 	a.forget()
 	return a
 }
@@ -65,6 +70,7 @@ func (a *asker) run(ctx context.Context) {
 }
 
 func (a *asker) ask(ctx context.Context) {
+	began := time.Now()
 	answer, err := a.get(ctx)
 	now := time.Now()
 	if ctx.Err() != nil {
@@ -76,6 +82,7 @@ func (a *asker) ask(ctx context.Context) {
 	if err != nil {
 		what := err.Error()
 		a.failed[what[strings.LastIndex(what, ": ")+len(": "):]]++
+		fmt.Fprintf(a.log, "request of %s failed at %s: %s\n", began.Format(stamp), now.Format(stamp), what)
 		return
 	}
 	if !a.lastGood.IsZero() {

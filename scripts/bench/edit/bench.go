@@ -49,7 +49,7 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 			return err
 		}
 		defer file.Close()
-		b.output = file
+		b.output = &shared{to: file}
 	}
 	if b.devenv == "" && strings.Contains(b.command, "{devenv}") {
 		if b.devenv, err = measure.BuildDevenv(ctx, b.dir); err != nil {
@@ -189,7 +189,7 @@ func (b *bench) editing(ctx context.Context, p *project, t *tool, r *result) err
 	if err != nil {
 		return err
 	}
-	a := newAsker(fmt.Sprintf("http://%s:%d/", node, p.port))
+	a := newAsker(fmt.Sprintf("http://%s:%d/", node, p.port), b.output)
 	asking, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -221,6 +221,7 @@ func (b *bench) editing(ctx context.Context, p *project, t *tool, r *result) err
 		if err := p.edit(answer); err != nil {
 			return err
 		}
+		fmt.Fprintf(b.output, "edit %d at %s\n", n+1, began.Format(stamp))
 		served, last, err := one(answer)
 		if err != nil {
 			return err

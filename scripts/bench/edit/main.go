@@ -49,7 +49,7 @@ func main() {
 	flag.BoolVar(&b.morning, "gone", false, "measure up with two services whose sources are new and whose images are gone, -edits times, and nothing else")
 	flag.StringVar(&b.nodeImage, "node-image", "", "node image of the plain kind cluster; empty: kind's default")
 	flag.StringVar(&b.devenv, "devenv", "", "the devenv to measure; empty: that of this checkout")
-	flag.StringVar(&b.log, "log", "", "a file for all that the tool prints")
+	flag.StringVar(&b.log, "log", "", "a file for all that the tool prints, the edits and the requests that failed, with times")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
