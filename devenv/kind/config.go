@@ -22,7 +22,7 @@ func (k *Clusters) configure(l *loaded, image, kubernetes string, h host) *v1alp
 	}
 	absoluteMounts(c, k.Project)
 
-	c.KubeadmConfigPatches = append([]string{proxySync(c.Networking.KubeProxyMode)}, c.KubeadmConfigPatches...)
+	c.KubeadmConfigPatches = append([]string{proxySync(c.Networking.KubeProxyMode), smallKeys}, c.KubeadmConfigPatches...)
 	if len(l.RegistryMirrors) > 0 {
 		c.ContainerdConfigPatches = append(c.ContainerdConfigPatches,
 			containerdPatch(2, "io.containerd.grpc.v1.cri", ".registry", `config_path = "`+mirrorDir+`"`),
@@ -91,6 +91,10 @@ func proxySync(mode v1alpha4.ProxyMode) string {
 	}
 	return fmt.Sprintf("kind: KubeProxyConfiguration\n%s:\n  minSyncPeriod: 100ms\n", mode)
 }
+
+// smallKeys has kubeadm make keys on the curve P-256 instead of sixteen RSA keys of 2048 bits, which take longer to find than most other things of a cluster's
+// start. It names the version that knows the field: kind ignores a patch of another version than the one that it writes for the node's Kubernetes.
+const smallKeys = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nencryptionAlgorithm: ECDSA-P256\n"
 
 // containerdPatch is a patch of containerd's configuration. The tables have other names in version 3 of it, and kind applies only
 // patches whose version is the file's, so there is one for each.
