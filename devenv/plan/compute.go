@@ -11,7 +11,7 @@ import (
 // equal plans, and a desired state that is already there gives an empty one.
 //
 // The order it guarantees: an image is built before it is loaded, and loaded before anything that uses it is applied; the
-// cluster is there before anything is loaded or applied; a source is complete and ready before the next one begins, unless it is
+// cluster is there before anything is loaded or applied; images come in the order in which the sources first need them; a source is complete and ready before the next one begins, unless it is
 // one aside; inside a source come namespaces and definitions, hooks that run before, configuration, workloads, and hooks that run after;
 // what is no longer declared goes last. Of a stopped cluster nothing is known but that it has to be started, so that is the whole plan.
 func Compute(d Desired, o Observed) Plan {
@@ -65,7 +65,7 @@ func (b *builder) cluster(c Cluster) {
 }
 
 func (b *builder) images(d Desired) {
-	for _, image := range d.Images {
+	for _, image := range byNeed(d) {
 		lacking := b.lacking(d.Cluster, image.Ref)
 		if len(lacking) == 0 {
 			continue

@@ -113,9 +113,9 @@ func TestCompute(t *testing.T) {
 				o.Cluster.Nodes[1].Images = nil
 			},
 			want: `
-[] -> #1 node academy-worker, Load grades:devenv-3f2a9c, not on the node
-[] -> #2 node academy-worker, Load redis:7, not on the node
-[1] -> #3 Deployment/academy/grades, Restart, 1 pod hot
+[] -> #1 node academy-worker, Load redis:7, not on the node
+[] -> #2 node academy-worker, Load grades:devenv-3f2a9c, not on the node
+[2] -> #3 Deployment/academy/grades, Restart, 1 pod hot
 [3] -> #4 Deployment/academy/grades, Await, was restarted
 `,
 		},
@@ -164,20 +164,20 @@ func TestCompute(t *testing.T) {
 			},
 			want: `
 [] -> #1 cluster devenv-academy, Create, does not exist
-[] -> #2 image grades:devenv-3f2a9c, Build, services/grades/main.go changed
-[1 2] -> #3 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
-[1] -> #4 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
-[1 4] -> #5 StatefulSet/academy/redis, Apply, does not exist
+[1] -> #2 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
+[] -> #3 image grades:devenv-3f2a9c, Build, services/grades/main.go changed
+[1 3] -> #4 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
+[1 2] -> #5 StatefulSet/academy/redis, Apply, does not exist
 [5] -> #6 StatefulSet/academy/redis, Await, was applied
 [1 6] -> #7 Namespace/academy, Apply, does not exist
 [7] -> #8 Namespace/academy, Await, was applied
-[1 3 6 8] -> #9 hook Job/academy/check, Run, pre-install hook has not run yet
-[3 9] -> #10 hook Job/academy/migrate, Run, pre-install hook has not run yet
+[1 4 6 8] -> #9 hook Job/academy/check, Run, pre-install hook has not run yet
+[4 9] -> #10 hook Job/academy/migrate, Run, pre-install hook has not run yet
 [10] -> #11 ConfigMap/academy/settings, Apply, does not exist
-[3 10 11] -> #12 Deployment/academy/grades, Apply, does not exist
+[4 10 11] -> #12 Deployment/academy/grades, Apply, does not exist
 [12] -> #13 Deployment/academy/grades, Await, was applied
 [10 11] -> #14 HorizontalPodAutoscaler/academy/grades, Apply, does not exist
-[3 8 9 10 11 13 14] -> #15 hook Job/academy/seed, Run, post-install hook has not run yet
+[4 8 9 10 11 13 14] -> #15 hook Job/academy/seed, Run, post-install hook has not run yet
 `,
 		},
 		{
@@ -321,9 +321,9 @@ func TestInfrastructure(t *testing.T) {
 	d := academy()
 	got := plan.Compute(d, plan.Observed{Cluster: plan.ClusterState{Status: plan.Absent}}).Infrastructure().String()
 	want := `[] -> #1 cluster devenv-academy, Create, does not exist
-[] -> #2 image grades:devenv-3f2a9c, Build, services/grades/main.go changed
-[1 2] -> #3 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
-[1] -> #4 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
+[1] -> #2 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
+[] -> #3 image grades:devenv-3f2a9c, Build, services/grades/main.go changed
+[1 3] -> #4 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("infrastructure (-want +got):\n%s", diff)
@@ -343,11 +343,11 @@ func TestExtend(t *testing.T) {
 	got := begun.Extend(plan.Compute(d, running))
 	want := `
 [] -> #1 cluster devenv-academy, Create, does not exist
-[] -> #2 image grades:devenv-3f2a9c, Build, services/grades/main.go changed
-[1 2] -> #3 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
-[1] -> #4 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
+[1] -> #2 nodes academy-control-plane academy-worker, Load redis:7, not on the nodes
+[] -> #3 image grades:devenv-3f2a9c, Build, services/grades/main.go changed
+[1 3] -> #4 nodes academy-control-plane academy-worker, Load grades:devenv-3f2a9c, not on the nodes
 [] -> #5 nodes academy-control-plane academy-worker, Load late:1, not on the nodes
-[4] -> #6 StatefulSet/academy/redis, Apply, does not exist
+[2] -> #6 StatefulSet/academy/redis, Apply, does not exist
 [6] -> #7 StatefulSet/academy/redis, Await, was applied
 `
 	if diff := cmp.Diff(want, "\n"+got.String()); diff != "" {
