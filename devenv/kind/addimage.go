@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -22,7 +23,6 @@ import (
 	imagesapi "github.com/containerd/containerd/api/services/images/v1"
 	leasesapi "github.com/containerd/containerd/api/services/leases/v1"
 	snapshotsapi "github.com/containerd/containerd/api/services/snapshots/v1"
-	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/leases"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -131,7 +131,7 @@ func (s *store) putLayer(ctx context.Context, l image.Layer) error {
 		return err
 	}
 	defer f.Close()
-	return s.write(ctx, f, godigest.Digest(l.Digest), l.Size, labelsOf(l))
+	return s.write(ctx, f, godigest.Digest(l.Digest), labelsOf(l))
 }
 
 // labelsOf are the labels of a layer's content.
@@ -145,11 +145,11 @@ func labelsOf(l image.Layer) map[string]string {
 
 // put sends a blob of text.
 func (s *store) put(ctx context.Context, data []byte, labels map[string]string) error {
-	return s.write(ctx, strings.NewReader(string(data)), godigest.FromBytes(data), int64(len(data)), labels)
+	return s.write(ctx, bytes.NewReader(data), godigest.FromBytes(data), labels)
 }
 
 // write sends a blob, or gives the labels to one that is there.
-func (s *store) write(ctx context.Context, r io.ReadSeeker, digest godigest.Digest, size int64, labels map[string]string) error {
+func (s *store) write(ctx context.Context, r io.Reader, digest godigest.Digest, labels map[string]string) error {
 	info, err := s.content.Info(ctx, digest)
 	if err == nil {
 		info.Labels = labels
@@ -167,19 +167,19 @@ func (s *store) write(ctx context.Context, r io.ReadSeeker, digest godigest.Dige
 	defer cancel(nil)
 	p := paced{r, time.AfterFunc(s.sent.stall, func() { cancel(errSlow) }), s.sent}
 	defer p.late.Stop()
-	return content.WriteBlob(ctx, s.content, "devenv-"+digest.String(), p, ocispec.Descriptor{Digest: digest, Size: size}, content.WithLabels(labels))
+	return s.upload(ctx, p, func() (string, map[string]string) { return digest.String(), labels })
 }
 
-// paced is what a node is sent, in time. Every read follows the node's answer to the one before. It has no WriteTo, so that it is sent in big pieces: each is a question and an answer.
+// paced is what a node is sent, in time. What is read goes to the node, and that waits where the node is piecesAhead behind.
 type paced struct {
-	io.ReadSeeker
+	io.Reader
 	late   *time.Timer
 	limits limits
 }
 
 func (p paced) Read(b []byte) (int, error) {
 	p.late.Reset(p.limits.stall)
-	n, err := p.ReadSeeker.Read(b)
+	n, err := p.Reader.Read(b)
 	if err != nil { // that was all, and the node writes it to its disk
 		p.late.Reset(p.limits.finish)
 	}

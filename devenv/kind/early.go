@@ -2,15 +2,9 @@ package kind
 
 import (
 	"context"
-	"crypto/rand"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/errdefs"
-	godigest "github.com/opencontainers/go-digest"
 
 	"github.com/devenv-run/devenv/devenv/image"
 )
@@ -75,7 +69,7 @@ func (e *early) receive(ctx context.Context, node string, comes io.Reader, l *ea
 	e.mu.Lock()
 	e.leases = append(e.leases, release)
 	e.mu.Unlock()
-	return s.ingest(leased, comes, func() image.Layer { return l.is })
+	return s.upload(leased, comes, func() (string, map[string]string) { return l.is.Digest, labelsOf(l.is) })
 }
 
 // finish waits until the nodes have what came.
@@ -116,25 +110,4 @@ func (l *earlyLayer) Write(p []byte) (int, error) {
 func (l *earlyLayer) Done(is image.Layer, err error) {
 	l.is = is
 	_ = l.to.CloseWithError(err) // it never fails; nil is the end
-}
-
-// ingest takes a layer's content to its end, and keeps it if it is what which says then.
-func (s *store) ingest(ctx context.Context, in io.Reader, which func() image.Layer) error {
-	ref := "devenv-early-" + strings.ToLower(rand.Text())
-	w, err := s.content.Writer(ctx, content.WithRef(ref))
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	n, err := io.CopyBuffer(w, in, make([]byte, chunkSize))
-	if err == nil {
-		l := which()
-		err = w.Commit(ctx, n, godigest.Digest(l.Digest), content.WithLabels(labelsOf(l)))
-	}
-	if err != nil && !errdefs.IsAlreadyExists(err) {
-		_ = w.Close()
-		_ = s.content.Abort(context.WithoutCancel(ctx), ref) // else the collector does
-		return err
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	contentapi "github.com/containerd/containerd/api/services/content/v1"
 	imagesapi "github.com/containerd/containerd/api/services/images/v1"
 	leasesapi "github.com/containerd/containerd/api/services/leases/v1"
 	snapshotsapi "github.com/containerd/containerd/api/services/snapshots/v1"
@@ -41,6 +42,7 @@ type store struct {
 	conn        *grpc.ClientConn
 	sent        limits // how long the node may take over what it is sent
 	content     content.Store
+	blobs       contentapi.ContentClient // the same, for what comes into it
 	images      imagesapi.ImagesClient
 	snapshots   snapshotsapi.SnapshotsClient
 	diffs       diffapi.DiffClient
@@ -89,6 +91,7 @@ func dial(s stream, within time.Duration, sent limits) (*store, error) {
 	return &store{
 		stream: s, conn: conn, sent: sent,
 		content:     contentproxy.NewContentStore(conn),
+		blobs:       contentapi.NewContentClient(conn),
 		images:      imagesapi.NewImagesClient(conn),
 		snapshots:   snapshotsapi.NewSnapshotsClient(conn),
 		diffs:       diffapi.NewDiffClient(conn),
