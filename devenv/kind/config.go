@@ -22,7 +22,7 @@ func (k *Clusters) configure(l *loaded, image, kubernetes string, h host) *v1alp
 	}
 	absoluteMounts(c, k.Project)
 
-	c.KubeadmConfigPatches = append([]string{proxySync(c.Networking.KubeProxyMode), smallKeys}, c.KubeadmConfigPatches...)
+	c.KubeadmConfigPatches = append(quicker(c), c.KubeadmConfigPatches...)
 	if len(l.RegistryMirrors) > 0 {
 		c.ContainerdConfigPatches = append(c.ContainerdConfigPatches,
 			containerdPatch(2, "io.containerd.grpc.v1.cri", ".registry", `config_path = "`+mirrorDir+`"`),
@@ -47,13 +47,12 @@ func (k *Clusters) configure(l *loaded, image, kubernetes string, h host) *v1alp
 
 // layOut makes sure that there is a control plane and adds workers until there are as many as wanted.
 func layOut(nodes []v1alpha4.Node, workers int) []v1alpha4.Node {
-	count := map[v1alpha4.NodeRole]int{}
 	for i := range nodes {
 		if nodes[i].Role == "" {
 			nodes[i].Role = v1alpha4.ControlPlaneRole
 		}
-		count[nodes[i].Role]++
 	}
+	count := roles(nodes)
 	if count[v1alpha4.ControlPlaneRole] == 0 {
 		nodes = append([]v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}, nodes...)
 	}
@@ -61,6 +60,15 @@ func layOut(nodes []v1alpha4.Node, workers int) []v1alpha4.Node {
 		nodes = append(nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole})
 	}
 	return nodes
+}
+
+// roles counts the nodes of each role.
+func roles(nodes []v1alpha4.Node) map[v1alpha4.NodeRole]int {
+	count := map[v1alpha4.NodeRole]int{}
+	for _, n := range nodes {
+		count[n.Role]++
+	}
+	return count
 }
 
 // namesOf are the names that kind gives to the nodes: <cluster>-control-plane, <cluster>-worker, <cluster>-worker2, … Control
@@ -82,19 +90,6 @@ func namesOf(c *v1alpha4.Cluster) []string {
 	}
 	return names
 }
-
-// proxySync makes kube-proxy follow changed endpoints within a tenth of a second instead of a whole one. In a rolling update that
-// shortens both the update and the time in which connections to pods that are gone are refused.
-func proxySync(mode v1alpha4.ProxyMode) string {
-	if mode == "" {
-		mode = v1alpha4.IPTablesProxyMode
-	}
-	return fmt.Sprintf("kind: KubeProxyConfiguration\n%s:\n  minSyncPeriod: 100ms\n", mode)
-}
-
-// smallKeys has kubeadm make keys on the curve P-256 instead of sixteen RSA keys of 2048 bits, which take longer to find than most other things of a cluster's
-// start. It names the version that knows the field: kind ignores a patch of another version than the one that it writes for the node's Kubernetes.
-const smallKeys = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nencryptionAlgorithm: ECDSA-P256\n"
 
 // containerdPatch is a patch of containerd's configuration. The tables have other names in version 3 of it, and kind applies only
 // patches whose version is the file's, so there is one for each.

@@ -47,6 +47,7 @@ func TestConfiguration(t *testing.T) {
 		{name: "poor host", spec: Spec{Workers: 1}, kubernetes: "v1.36.3", host: host{cgroupV1: true, noSysResource: true}},
 		{name: "old kubelet", kubernetes: "v1.30.8", host: host{cgroupV1: true}},
 		{name: "mirrors", spec: Spec{RegistryMirrors: map[string][]string{"docker.io": {"https://mirror.example.com"}}}},
+		{name: "two control planes", spec: Spec{KindConfig: "testdata/two.yaml"}},
 		{name: "own configuration", spec: Spec{Workers: 2, KindConfig: "testdata/kind.yaml"}, host: host{cgroupV1: true, noSysResource: true}},
 	}
 	for _, tt := range tests {
