@@ -2,14 +2,17 @@ package kind_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/devenv-run/devenv/devenv/devenvtest"
+	"github.com/devenv-run/devenv/devenv/docker"
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/fault"
 	"github.com/devenv-run/devenv/devenv/image"
@@ -58,6 +61,43 @@ func (h hasty) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
 		early.Done(l, h.err)
 	}
 	return i, nil
+}
+
+// watched is an engine of which is noted whether the layers that it gave out last were never compressed.
+type watched struct {
+	kind.Engine
+	plain bool
+}
+
+func (w *watched) Fetch(ctx context.Context, want image.Want) (*image.Image, error) {
+	i, err := w.Engine.Fetch(ctx, want)
+	w.plain = err == nil && !slices.ContainsFunc(i.Layers, func(l image.Layer) bool { return l.File != "" && (l.Pushed != "" || l.Format != image.Plain) })
+	return i, err
+}
+
+// built builds an image of another one and two layers, as devenv does it.
+func built(t *testing.T, engine kind.Engine, from plan.Image) plan.Image {
+	t.Helper()
+	builder, ok := engine.(*docker.Engine)
+	if !ok {
+		t.Fatalf("%T", engine)
+	}
+	i := plan.Image{Service: "built", Ref: "registry.example.com/kindtest/image:devenv-" + strings.ToLower(rand.Text())}
+	dir := t.TempDir()
+	noise := make([]byte, 4<<20)
+	_, _ = rand.Read(noise)
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "noise"), noise, 0o600), os.WriteFile(filepath.Join(dir, "note"), []byte(i.Ref), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	err := builder.Build(t.Context(), docker.Build{
+		Service: i.Service, Ref: i.Ref, Context: dir, DockerfileName: "Dockerfile",
+		Dockerfile: []byte("FROM " + from.Ref + "\nCOPY --chown=1234:33 noise /data/noise\nCOPY note /note\n"),
+	}, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = run(context.Background(), "docker", "image", "rm", i.Ref) })
+	return i
 }
 
 // deliverySubject is what DeliverySuite tests, with connections of its own if in is nil.
@@ -128,6 +168,34 @@ func TestRealDelivery(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("layers that were built here come as they are", func(t *testing.T) {
+		base := newImage(t, 3<<20)
+		i := built(t, r.options.Engine, base)
+		o := r.options
+		w := &watched{Engine: o.Engine}
+		o.Engine = w
+		k := kind.New(o)
+		for _, i := range []plan.Image{base, i} {
+			detail, err := k.Deliver(t.Context(), i, nodes, progress(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(detail)
+		}
+		info, err := r.options.Engine.(*docker.Engine).Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !w.plain && info.StorageDriver == "overlay2" && !info.Rootless && !info.UserNamespace {
+			t.Error("the engine was made to compress them")
+		}
+		for _, node := range nodes {
+			if err := r.runs(t.Context(), node, i); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 
 	t.Run("an image counts only while it is complete and unpacked", func(t *testing.T) {
 		i := newImage(t, 1<<20)
