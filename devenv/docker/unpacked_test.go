@@ -105,6 +105,31 @@ func TestWhereUnpacked(t *testing.T) {
 	}
 }
 
+// Much of an image is exported, together with other images.
+func TestFetchReadsAtMostHalfOfAnImage(t *testing.T) {
+	for bytes, want := range map[int64]int{40 << 20: 1, 60 << 20: 0} {
+		looked, exported := 0, 0
+		e := laidOut(t, "{}", []string{pulled("a"), pulled("b")}, map[string]http.HandlerFunc{
+			"GET /images/sha256:1/json": func(w http.ResponseWriter, r *http.Request) {
+				looked++
+				says(http.StatusOK, `{"Id":"sha256:1"}`)(w, r)
+			},
+			"GET /images/get": func(w http.ResponseWriter, _ *http.Request) {
+				exported++
+				_, _ = w.Write(tarOf(t))
+			},
+		})
+		spool, err := image.NewSpool(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := image.Want{Ref: "app:1", ID: "sha256:1", Layers: []string{"1", "2"}, Wanted: []string{"2"}, Size: 100 << 20, Bytes: bytes, Spool: spool}
+		if _, err := e.Fetch(t.Context(), w); err == nil || looked != want || exported != 1 {
+			t.Errorf("%d bytes: looked %d times where it is unpacked, exported %d times, %v", bytes, looked, exported, err)
+		}
+	}
+}
+
 // Whatever comes of the directories, only what has a layer's digest is taken for it, and the container goes again.
 func TestReadUnpacked(t *testing.T) {
 	right := tarOf(t, file("a", 3))
