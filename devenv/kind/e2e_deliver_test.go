@@ -84,7 +84,7 @@ func built(t *testing.T, engine kind.Engine, from plan.Image) plan.Image {
 	}
 	i := plan.Image{Service: "built", Ref: "registry.example.com/kindtest/image:devenv-" + strings.ToLower(rand.Text())}
 	dir := t.TempDir()
-	noise := make([]byte, 4<<20)
+	noise := make([]byte, 2<<20)
 	_, _ = rand.Read(noise)
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "noise"), noise, 0o600), os.WriteFile(filepath.Join(dir, "note"), []byte(i.Ref), 0o600)); err != nil {
 		t.Fatal(err)
