@@ -28,11 +28,12 @@ var errPutOff = errors.New("the kubelet puts the start off")
 // exchange gives containers of one pod other images, and waits until they are ready.
 type exchange struct {
 	c         *Cluster
-	pod       *corev1.Pod       // as it was before
-	images    map[string]string // by container
-	metadata  map[string]any    // what else changes about the pod, as a patch
-	withdrawn time.Time         // when the pod was withdrawn, and so stays until its containers are replaced; zero if it was not
-	trial     bool              // nobody knows yet whether this version keeps running
+	pod       *corev1.Pod                                        // as it was before
+	images    map[string]string                                  // by container
+	metadata  map[string]any                                     // what else changes about the pod, as a patch
+	withdraw  func(context.Context) (since time.Time, err error) // takes the pod out of its Services, until its containers are replaced; nil if it stays
+	withdrawn time.Time                                          // when it was taken out; zero if it was not
+	trial     bool                                               // nobody knows yet whether this version keeps running
 	// former says, for a return to what ran before, what that was as the container runtime names it, by container: what the kubelet reports
 	// next may be one more start of the version that crashes, and it may put off the start of the other.
 	former map[string]string
@@ -56,14 +57,15 @@ func (e *exchange) run(ctx context.Context) error {
 	return err
 }
 
-// change changes the images. A pod that is withdrawn is followed before: what the kubelet reports next is to be seen at once.
+// change changes the images. A pod that is withdrawn is followed before: what the kubelet reports next is to be seen at once, and from the
+// withdrawal on there is no time to lose.
 func (e *exchange) change(ctx context.Context, seen *picture, changed poke) error {
 	begin := []func() error{
 		func() error { return e.patch(ctx) },
 		func() error { return first(ctx, seen, changed) },
 	}
-	if !e.withdrawn.IsZero() {
-		slices.Reverse(begin)
+	if e.withdraw != nil {
+		begin = []func() error{begin[1], func() error { return e.leave(ctx) }, begin[0]}
 	}
 	for _, do := range begin {
 		if err := do(); err != nil {
@@ -71,6 +73,14 @@ func (e *exchange) change(ctx context.Context, seen *picture, changed poke) erro
 		}
 	}
 	return e.wait(ctx, seen, changed)
+}
+
+// leave has the pod leave its Services.
+func (e *exchange) leave(ctx context.Context) (err error) {
+	if e.withdrawn, err = e.withdraw(ctx); err != nil {
+		return unanswered(err, "pod "+e.pod.Name+" could not be taken out of its Services")
+	}
+	return nil
 }
 
 func (e *exchange) patch(ctx context.Context) error {

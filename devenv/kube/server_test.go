@@ -160,7 +160,7 @@ func (s *server) put(path string, o map[string]any) {
 	s.objects[path] = o
 }
 
-// list answers for ConfigMaps, Secrets, claims and pods; nil for others.
+// list answers for ConfigMaps, Secrets, claims, pods and EndpointSlices; nil for others.
 func (s *server) list(r *http.Request) map[string]any {
 	kind, version := "", "v1"
 	switch {
@@ -172,6 +172,8 @@ func (s *server) list(r *http.Request) map[string]any {
 		kind = "PersistentVolumeClaimList"
 	case strings.HasSuffix(r.URL.Path, "/pods"):
 		kind = "PodList"
+	case strings.HasSuffix(r.URL.Path, "/endpointslices"):
+		kind, version = "EndpointSliceList", "discovery.k8s.io/v1"
 	default:
 		return nil
 	}

@@ -86,19 +86,19 @@ func (c *Cluster) swapPod(ctx context.Context, s Swap, p Pod, trial bool, rested
 	if len(wanted) == 0 {
 		return false, c.MarkHot(ctx, p, s.Service, s.Mark)
 	}
-	var withdrawn time.Time
+	e := exchange{c: c, pod: before, images: wanted, metadata: remark(before, s.Service, s.Mark), trial: trial}
 	if others > 0 && podReady(before) {
 		defer func() { c.rejoin(ctx, before) }()
-		if withdrawn, err = c.withdraw(ctx, before, rested); err != nil {
-			return false, unanswered(err, "pod "+p.Name+" could not be taken out of its Services")
-		}
+		e.withdraw = func(ctx context.Context) (time.Time, error) { return c.withdraw(ctx, before, rested) }
 	}
-	e := exchange{c: c, pod: before, images: wanted, metadata: remark(before, s.Service, s.Mark), withdrawn: withdrawn, trial: trial}
 	err = e.run(ctx)
 	var failed *stuck
+	var told *fault.Error
 	switch {
 	case errors.As(err, &failed):
 		return true, c.swapBack(ctx, s, before, old, failed)
+	case errors.As(err, &told):
+		return true, err
 	case errors.Is(err, errPutOff):
 		f := &fault.Error{
 			Kind: fault.Deploy, What: fmt.Sprintf("pod %s could not be given %s in place", p.Name, plan.ShortRef(s.Image)), Err: err,

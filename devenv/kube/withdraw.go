@@ -29,23 +29,47 @@ const (
 	proxyPatience = 250 * time.Millisecond
 	// sliceRest is after which time the controller of EndpointSlices looks at what somebody, or it itself, has written.
 	sliceRest = 1050 * time.Millisecond
+	// withdrawTime is how long taking a pod out may take: as much again is left then for the kubelet's report.
+	withdrawTime = 500 * time.Millisecond
 	// reportPatience is how long after the withdrawal the kubelet's report may come before the controller is going to look.
 	reportPatience = 800 * time.Millisecond
 )
 
 // withdraw takes a pod out of its Services, and returns when no new connection reaches it that way, with the time from which on the controller
 // may put it back. rested is a time before which the slices were written last, as far as the caller knows one.
+//
+// What the caller does then has to be done before the controller looks at the slices. On a machine that is so busy that little of that time is
+// left, the pod is put back and the whole begins anew.
 func (c *Cluster) withdraw(ctx context.Context, p *corev1.Pod, rested time.Time) (since time.Time, err error) {
-	if err := c.quiet(ctx, p, rested); err != nil {
-		return since, err
+	const tries = 3
+	for try := 1; ; try++ {
+		if err := c.quiet(ctx, p, rested); err != nil {
+			return since, err
+		}
+		if err := sleep(ctx, c.rounds.pause(p.Spec.NodeName, time.Now())); err != nil {
+			return since, err
+		}
+		since, err = c.takeOut(ctx, p)
+		if err != nil || try == tries || time.Since(since) < withdrawTime {
+			return since, err
+		}
+		if _, err := c.endpoints(ctx, p, true); err != nil {
+			return since, err
+		}
+		rested = time.Now()
 	}
-	if err := sleep(ctx, c.rounds.pause(p.Spec.NodeName, time.Now())); err != nil {
-		return since, err
-	}
+}
+
+// takeOut takes a pod out of its Services, and returns when kube-proxy has followed, with the time at which it was taken out: before anybody
+// could know of it.
+func (c *Cluster) takeOut(ctx context.Context, p *corev1.Pod) (since time.Time, err error) {
 	const tries = 5
 	for range tries {
-		since = time.Now()
+		began := time.Now()
 		changed, err := c.endpoints(ctx, p, false)
+		if changed || since.IsZero() {
+			since = began
+		}
 		if err != nil || !changed {
 			return since, err
 		}
