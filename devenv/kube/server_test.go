@@ -160,7 +160,7 @@ func (s *server) put(path string, o map[string]any) {
 	s.objects[path] = o
 }
 
-// list answers for ConfigMaps, Secrets, claims, pods and EndpointSlices; nil for others.
+// list answers for ConfigMaps, Secrets, claims, pods, nodes and EndpointSlices; nil for others.
 func (s *server) list(r *http.Request) map[string]any {
 	kind, version := "", "v1"
 	switch {
@@ -172,6 +172,8 @@ func (s *server) list(r *http.Request) map[string]any {
 		kind = "PersistentVolumeClaimList"
 	case strings.HasSuffix(r.URL.Path, "/pods"):
 		kind = "PodList"
+	case strings.HasSuffix(r.URL.Path, "/nodes"):
+		kind = "NodeList"
 	case strings.HasSuffix(r.URL.Path, "/endpointslices"):
 		kind, version = "EndpointSliceList", "discovery.k8s.io/v1"
 	default:
@@ -200,7 +202,8 @@ func (s *server) selected(r *http.Request) []string {
 	var paths []string
 	for at, o := range s.objects {
 		found, _, _ := unstructured.NestedStringMap(o, "metadata", "labels")
-		if strings.HasPrefix(at, r.URL.Path+"/") && selector.Matches(labels.Set(found)) {
+		name, inside := strings.CutPrefix(at, r.URL.Path+"/")
+		if inside && !strings.Contains(name, "/") && selector.Matches(labels.Set(found)) {
 			paths = append(paths, at)
 		}
 	}

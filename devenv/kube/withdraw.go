@@ -24,9 +24,10 @@ import (
 // pod's status lasts until its next one: when the new container runs, or at the round that it makes every ten seconds, which must not be due then (see
 // rounds). A devenv that is killed meanwhile leaves nothing that these two would not put right.
 const (
-	// proxyPatience is what kube-proxy is given to stop sending connections to an endpoint that was taken out. Nothing says when it has. In
-	// clusters that devenv creates it waits at most 0.1 s (its minSyncPeriod) and then needs some 50 ms.
+	// proxyPatience is what kube-proxy is given in any case to stop sending connections to an endpoint that was taken out. In clusters that devenv
+	// creates it waits at most 0.1 s (its minSyncPeriod) and then needs some 50 ms. proxyLimit is until when it is waited for beyond that, see proxied.
 	proxyPatience = 250 * time.Millisecond
+	proxyLimit    = 450 * time.Millisecond
 	// sliceRest is after which time the controller of EndpointSlices looks at what somebody, or it itself, has written.
 	sliceRest = 1050 * time.Millisecond
 	// withdrawTime is how long taking a pod out may take: as much again is left then for the kubelet's report.
@@ -43,14 +44,19 @@ const (
 func (c *Cluster) withdraw(ctx context.Context, p *corev1.Pod, rested time.Time) (since time.Time, err error) {
 	const tries = 3
 	for try := 1; ; try++ {
-		if err := c.quiet(ctx, p, rested); err != nil {
+		routed, err := c.quiet(ctx, p, rested)
+		if err != nil {
 			return since, err
+		}
+		var nodes []string
+		if routed {
+			nodes = c.nodeNames(ctx)
 		}
 		if err := sleep(ctx, c.rounds.pause(p.Spec.NodeName, time.Now())); err != nil {
 			return since, err
 		}
-		since, err = c.takeOut(ctx, p)
-		if err != nil || try == tries || time.Since(since) < withdrawTime {
+		since, followed, err := c.takeOut(ctx, p, nodes)
+		if err != nil || try == tries || followed && time.Since(since) < withdrawTime {
 			return since, err
 		}
 		if _, err := c.endpoints(ctx, p, true); err != nil {
@@ -60,10 +66,11 @@ func (c *Cluster) withdraw(ctx context.Context, p *corev1.Pod, rested time.Time)
 	}
 }
 
-// takeOut takes a pod out of its Services, and returns when kube-proxy has followed, with the time at which it was taken out: before anybody
-// could know of it.
-func (c *Cluster) takeOut(ctx context.Context, p *corev1.Pod) (since time.Time, err error) {
+// takeOut takes a pod out of its Services and waits for the kube-proxies of the nodes, which it says whether they have followed. since is when the pod was
+// taken out: before anybody could know of it.
+func (c *Cluster) takeOut(ctx context.Context, p *corev1.Pod, nodes []string) (since time.Time, followed bool, err error) {
 	const tries = 5
+	followed = true
 	for range tries {
 		began := time.Now()
 		changed, err := c.endpoints(ctx, p, false)
@@ -71,25 +78,28 @@ func (c *Cluster) takeOut(ctx context.Context, p *corev1.Pod) (since time.Time, 
 			since = began
 		}
 		if err != nil || !changed {
-			return since, err
+			return since, followed, err
 		}
+		written := time.Now()
 		if err := sleep(ctx, proxyPatience); err != nil {
-			return since, err
+			return since, false, err
 		}
+		followed = c.proxied(ctx, nodes, written, since.Add(proxyLimit))
 		// The controller may have put it back for the sake of another pod; then nothing is won yet.
 	}
-	return since, fmt.Errorf("pod %s is put back into its Services each time that it is taken out", p.Name)
+	return since, false, fmt.Errorf("pod %s is put back into its Services each time that it is taken out", p.Name)
 }
 
 // quiet waits until the pod's slices were left alone for long enough that their controller has no look at them in mind, which would undo what
-// is written now.
-func (c *Cluster) quiet(ctx context.Context, p *corev1.Pod, rested time.Time) error {
+// is written now. routed says whether kube-proxy goes by any of them.
+func (c *Cluster) quiet(ctx context.Context, p *corev1.Pod, rested time.Time) (routed bool, err error) {
 	all, err := c.slicesOf(ctx, p)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var last time.Time
 	for i := range all {
+		routed = routed || !unrouted(all[i].GetLabels())
 		for _, f := range all[i].GetManagedFields() {
 			if f.Time != nil {
 				last = later(last, f.Time.Add(time.Second)) // times are cut to the second
@@ -99,7 +109,14 @@ func (c *Cluster) quiet(ctx context.Context, p *corev1.Pod, rested time.Time) er
 	if !rested.IsZero() && rested.Before(last) {
 		last = rested
 	}
-	return sleep(ctx, max(0, min(sliceRest, time.Until(last.Add(sliceRest)))))
+	return routed, sleep(ctx, max(0, min(sliceRest, time.Until(last.Add(sliceRest)))))
+}
+
+// unrouted says whether kube-proxy leaves slices with these labels alone: those of headless Services, and of Services that are another proxy's.
+func unrouted(labels map[string]string) bool {
+	_, headless := labels[corev1.IsHeadlessService]
+	_, others := labels["service.kubernetes.io/service-proxy-name"]
+	return headless || others
 }
 
 // slicesOf lists the EndpointSlices that a pod is in.

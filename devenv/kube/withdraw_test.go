@@ -75,6 +75,31 @@ func TestWithdrawBeginsAnewWhereItTookTooLong(t *testing.T) {
 	}
 }
 
+// While the node still sends connections to the pod, nothing is replaced either.
+func TestWithdrawBeginsAnewWhereKubeProxyDoesNotFollow(t *testing.T) {
+	s, c, p := serveSlice(t)
+	s.put("/api/v1/nodes/one", map[string]any{"metadata": map[string]any{"name": "one"}})
+	began, writes := time.Now(), 0
+	s.before = func(r *http.Request) *metav1.Status {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if r.Method == http.MethodPut {
+			writes++
+		}
+		written, now := began.Add(-time.Minute), time.Now()
+		if writes > 1 {
+			written = now
+		}
+		s.objects["/api/v1/nodes/one"+proxyHealth] = map[string]any{
+			"currentTime": now.Format(time.RFC3339Nano), "status": map[string]any{"IPv4": map[string]any{"lastUpdated": written.Format(time.RFC3339Nano)}},
+		}
+		return nil
+	}
+	if _, err := c.withdraw(t.Context(), p, time.Time{}); err != nil || s.serving() || writes != 3 {
+		t.Errorf("error %v; it serves: %v; written %d times, want out, in, out", err, s.serving(), writes)
+	}
+}
+
 func TestWithdrawOfAPodThatIsInNoService(t *testing.T) {
 	s, c, p := serveSlice(t)
 	p.UID = "another"
