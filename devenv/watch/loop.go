@@ -54,6 +54,10 @@ func (l *loop) run(ctx context.Context) {
 		case <-tick.C:
 			l.tick()
 		case <-due.C:
+			if l.unread() && time.Since(l.first) < l.options.Cap {
+				l.news(due)
+				break
+			}
 			if l.complete(due) {
 				// A batch that still waits for its receiver becomes a larger one.
 				if batch = l.batch(); len(batch.Changes) > 0 {
@@ -102,6 +106,22 @@ func (l *loop) quiet() time.Duration {
 		return l.options.Quiet
 	}
 	return l.options.Brief
+}
+
+// unread takes the events that are there already, and says whether they are news. Where the machine is busy a period of quiet is over before they were looked
+// at, and they belong to the same batch.
+func (l *loop) unread() bool {
+	select {
+	case e, open := <-l.forest.notifier.Events():
+		if !open {
+			return false
+		}
+		l.touch(e)
+		l.settle()
+		return l.forest.hasNews()
+	default:
+		return false
+	}
 }
 
 // touch takes an event, and all that are there already: of many events at one path, one look is enough.

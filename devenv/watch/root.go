@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type root struct {
 
 	real  string            // where it is, without links; empty if it is not there
 	id    inode             // of what is there
+	isDir bool              // whether that is a directory
 	links map[string]string // followed links → where they lead
 
 	moved  bool // it has to be placed anew if it is not what it was
@@ -92,11 +94,10 @@ func (f *forest) place(r *root) {
 		f.anchor(r, file, func() { r.reload = true })
 	}
 	r.readIgnore() // also where no event asks for it: the files go and come with the directories in which they are
-	var isDir bool
-	r.real, r.id, isDir = locate(r.abs)
+	r.real, r.id, r.isDir = locate(r.abs)
 	switch {
 	case r.real == "":
-	case isDir:
+	case r.isDir:
 		f.grow(r.real, []tree{{root: r, inside: r.ignore}})
 	default:
 		f.anchor(r, r.real, func() { r.moved = true; r.report(".") })
@@ -116,20 +117,35 @@ func locate(path string) (real string, id inode, isDir bool) {
 	return real, id, isDir
 }
 
+// How often an anchor is set anew where what it is set in vanishes meanwhile, and how many links that lead nowhere are followed.
+const (
+	anchorTries = 5
+	anchorLinks = 8
+)
+
 // anchor watches for a name that exists, or for what has to exist first. The directory in which it is is watched if it
-// can hold a file, which editors replace; one level above a directory is enough of that.
+// can hold a file, which editors replace; one level above a directory is enough of that. Where it is a link to nowhere, what the link names is watched for, too.
 func (f *forest) anchor(r *root, target string, notice func()) {
-	for path := target; ; {
-		up, err := filepath.EvalSymlinks(filepath.Dir(path))
-		if err != nil {
+	for links := 0; target != "" && links < anchorLinks; links++ {
+		target = f.anchorOnce(r, target, notice)
+	}
+}
+
+// anchorOnce is anchor up to the first link that leads nowhere; it returns what that names.
+func (f *forest) anchorOnce(r *root, target string, notice func()) (nowhere string) {
+	path := target
+	for tries := 0; tries < anchorTries; {
+		up, _, isDir := locate(filepath.Dir(path))
+		if !isDir {
 			if path = filepath.Dir(path); path == filepath.Dir(path) {
-				return // not even the file system's root can be read
+				return "" // not even the file system's root can be read
 			}
 			continue
 		}
 		d, _ := f.open(up)
 		if d == nil {
-			return // it vanished just now; the next check of the root begins again
+			tries++ // it vanished just now, or cannot be watched
+			continue
 		}
 		name := filepath.Base(path)
 		if d.names == nil {
@@ -143,14 +159,33 @@ func (f *forest) anchor(r *root, target string, notice func()) {
 		if there {
 			d.entries[name] = e.record()
 		}
+		if there && e.link {
+			if nowhere = leadsNowhere(filepath.Join(up, name)); nowhere != "" {
+				return nowhere
+			}
+		}
 		if path == target || !there {
-			return
+			return ""
 		}
 		path = target // what was missing came before it was watched for
-		if _, err := filepath.EvalSymlinks(filepath.Dir(path)); err != nil {
-			return // or it is a link to nowhere
-		}
+		tries++
 	}
+	return ""
+}
+
+// leadsNowhere is what a link names if that is not there; else empty.
+func leadsNowhere(link string) string {
+	if _, err := filepath.EvalSymlinks(link); err == nil {
+		return ""
+	}
+	to, err := os.Readlink(link)
+	if err != nil {
+		return ""
+	}
+	if !filepath.IsAbs(to) {
+		to = filepath.Join(filepath.Dir(link), to)
+	}
+	return filepath.Clean(to)
 }
 
 // follow watches what a link leads to. Where it leads nowhere, the checks find out when it does.
@@ -209,7 +244,7 @@ func (f *forest) replace() {
 			continue
 		}
 		real, id, isDir := locate(r.abs)
-		if !r.stale && !r.reload && real != "" && real == r.real && id == r.id {
+		if !r.stale && !r.reload && real != "" && real == r.real && id == r.id && isDir == r.isDir {
 			r.moved = false
 			if isDir {
 				// It went and came back: its watch went with it, and what happened to it meanwhile nobody has seen.
