@@ -172,7 +172,7 @@ func (b *bench) measure(ctx context.Context, s scenario) (r result, err error) {
 	if err != nil {
 		return r, err
 	}
-	err = b.editing(ctx, p, t, &r)
+	err = b.asked(ctx, p, b.output, func(a *asker) error { return b.editing(ctx, p, a, &r) })
 	if err != nil {
 		err = fmt.Errorf("%w\nthe tool's last lines:\n%s", err, t.tail())
 	}
@@ -180,16 +180,16 @@ func (b *bench) measure(ctx context.Context, s scenario) (r result, err error) {
 		return r, err
 	}
 	r.ways = t.ways
-	return r, b.alone(ctx, p, &r)
+	return r, b.asked(ctx, p, io.Discard, func(*asker) error { return b.alone(ctx, p, &r) })
 }
 
-// editing edits while the tool runs.
-func (b *bench) editing(ctx context.Context, p *project, t *tool, r *result) error {
+// asked has the service be asked, and its failures written to log, while do runs.
+func (b *bench) asked(ctx context.Context, p *project, log io.Writer, do func(a *asker) error) error {
 	node, err := b.node(ctx)
 	if err != nil {
 		return err
 	}
-	a := newAsker(fmt.Sprintf("http://%s:%d/", node, p.port), b.output)
+	a := newAsker(fmt.Sprintf("http://%s:%d/", node, p.port), log)
 	asking, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -200,6 +200,11 @@ func (b *bench) editing(ctx context.Context, p *project, t *tool, r *result) err
 		stop()
 		<-done
 	}()
+	return do(a)
+}
+
+// editing edits while the tool runs.
+func (b *bench) editing(ctx context.Context, p *project, a *asker, r *result) error {
 	one := func(answer string) (served, last time.Time, err error) {
 		wait, cancel := context.WithTimeout(ctx, editPatience)
 		defer cancel()
@@ -233,12 +238,17 @@ func (b *bench) editing(ctx context.Context, p *project, t *tool, r *result) err
 	return nil
 }
 
-// alone has as many edits go through what a developer would run for them by hand. The first one fills caches, and does not count.
+// alone has as many edits go through what a developer would run for them by hand, with the same pauses. The first one fills caches, and does not count.
 func (b *bench) alone(ctx context.Context, p *project, r *result) error {
 	if p.scenario.alone == nil {
 		return nil
 	}
 	for n := range b.edits + 1 {
+		select {
+		case <-time.After(calm):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		if err := p.edit(b.answer("alone", n)); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@
 // A case is a generated project: devenv.yaml, and for other tools its plain manifest k8s.yaml and app/Dockerfile. The tool is started on it; once it says
 // that it is ready a file is edited, each time with a new text, while the service is asked every 10 ms with a new connection. Its
 // address is that of a node and a NodePort, so that no port-forward of the tool is in the way. Beside it, in the same run, the same edits go
-// through the plain `go build` or `docker build`.
+// through the plain `go build` or `docker build`, with the same pauses and while the service is asked in the same way.
 //
 // Where -command is given it is run by sh in the project's directory, with {dir}, {kubeconfig} and {cluster} (kind's name of it) filled in, and has to go
 // on until it is interrupted. With -kind a plain kind cluster is made for it, and kind is on its PATH; without, the cluster is devenv's, and {devenv} is the
