@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,25 @@ func (k *Clusters) Create(ctx context.Context, c plan.Cluster, r engine.Report) 
 	if err != nil {
 		return err
 	}
-	return k.build(ctx, c, l, k.configure(l, c.NodeImage, p.kubernetes, p.host), r)
+	for try := 1; ; try++ {
+		config := k.configure(l, c.NodeImage, p.kubernetes, p.host)
+		asked := asksForPorts(config) // kind writes into it
+		err := k.build(ctx, c, l, config, r)
+		if try == createTries || asked || !errors.Is(err, errPortTaken) {
+			return err
+		}
+		r("the port that kind found free was taken meanwhile; trying again")
+	}
+}
+
+// createTries is how often a cluster's creation begins because of a port that was free when kind looked for one.
+const createTries = 3
+
+// asksForPorts says whether a configuration names ports of the engine's machine, which somebody else may have for good.
+func asksForPorts(c *v1alpha4.Cluster) bool {
+	return c.Networking.APIServerPort > 0 || slices.ContainsFunc(c.Nodes, func(n v1alpha4.Node) bool {
+		return slices.ContainsFunc(n.ExtraPortMappings, func(p v1alpha4.PortMapping) bool { return p.HostPort > 0 })
+	})
 }
 
 // clear makes sure that there is nothing in the way: leftovers go, everything else is an error.

@@ -68,6 +68,9 @@ func (k *Clusters) privilegedFault(ctx context.Context, image string, err error)
 	}
 }
 
+// errPortTaken is in every error about a port that a node needs and does not get.
+var errPortTaken = errors.New("a port is taken")
+
 // creationFault is the fault of a creation that kind gave up, with what the failing command printed and the kubelet's last words.
 func (k *Clusters) creationFault(err error, output, kubelet string) error {
 	f := &fault.Error{
@@ -85,7 +88,8 @@ func (k *Clusters) creationFault(err error, output, kubelet string) error {
 	case strings.Contains(lower, noSpace):
 		f.What, f.Next = f.What+": the engine's disk is full", nextDisk
 	case strings.Contains(lower, portTaken), strings.Contains(lower, addressTaken):
-		f.What, f.Next = f.What+": a port is taken", "See who listens on the port that the message names, or change the port in the kind configuration."
+		f.Err = fmt.Errorf("%w: %w", errPortTaken, err)
+		f.Next = "See who listens on the port that the message names, or change the port in the kind configuration."
 	}
 	return f
 }

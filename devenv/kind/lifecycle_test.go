@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/kind/pkg/exec"
+
 	"github.com/devenv-run/devenv/devenv/devenvtest"
 	"github.com/devenv-run/devenv/devenv/engine"
 	"github.com/devenv-run/devenv/devenv/fault"
@@ -224,6 +226,55 @@ func TestFailedCreationShowsWhatTheToolsSaidAndLeavesNothing(t *testing.T) {
 	}
 	if rest, _ := os.ReadDir(dir); len(rest) > 0 || len(w.names()) > 0 {
 		t.Errorf("%v and %v are left", rest, w.names())
+	}
+}
+
+// kind looks for a free port some time before the engine gives it to a node.
+func TestAPortThatIsTakenMeanwhile(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		networks  string // of the user's own configuration
+		times     int    // how often the port is taken
+		fails     bool
+		attempted int
+	}{
+		{"once", "", 1, false, 2},
+		{"for ever", "", 100, true, createTries},
+		{"a port that somebody asked for", "networking: {apiServerPort: 6443}\n", 100, true, 1},
+		{"a port of a node that somebody asked for", "nodes: [{role: control-plane, extraPortMappings: [{containerPort: 80, hostPort: 8080}]}]\n", 100, true, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, dir := newWorld(), t.TempDir()
+			spec := testSpec(0)
+			if tt.networks != "" {
+				spec.KindConfig = filepath.Join(t.TempDir(), "kind.yaml")
+				if err := os.WriteFile(spec.KindConfig, []byte("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"+tt.networks), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			k := w.clusters(dir, spec)
+			c := resolve(t, k)
+			attempted := 0
+			w.hook = func(call string) error {
+				if call != "kind "+testName+"-control-plane" {
+					return nil
+				}
+				if attempted++; attempted <= tt.times {
+					return &exec.RunError{Command: []string{"docker", "run"}, Output: []byte("Bind for 127.0.0.1:40000 failed: port is already allocated"), Inner: errors.New("exit status 125")}
+				}
+				return nil
+			}
+			err := k.Create(t.Context(), c, silent)
+			if (err != nil) != tt.fails || attempted != tt.attempted {
+				t.Errorf("%d attempts, %v", attempted, err)
+			}
+			if tt.fails {
+				requireKind(t, err, fault.Machine)
+				if rest, _ := os.ReadDir(dir); len(rest) > 0 || len(w.names()) > 0 || !strings.Contains(err.Error(), "a port is taken") {
+					t.Errorf("%v; %v and %v are left", err, rest, w.names())
+				}
+			}
+		})
 	}
 }
 
