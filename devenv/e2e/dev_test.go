@@ -362,9 +362,13 @@ deploy:
 	step("while the API server is away dev waits, says so once, and goes on by itself", func(t *testing.T) {
 		from := w.now()
 		node := p.cluster() + "-control-plane"
-		if out, err := exec.Command("docker", "pause", node).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		eventually(t, 30*time.Second, "the node is paused", func() error { // the runtime gives up where much begins and ends in it
+			out, err := exec.Command("docker", "pause", node).CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("%w\n%s", err, out)
+			}
+			return nil
+		})
 		away := time.Now()
 		word = unique("away")
 		say(word)

@@ -231,9 +231,16 @@ func (k *Clusters) unmake(ctx context.Context, cause error, r engine.Report) err
 	r("removing what was created of " + k.Name)
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.wait.undo)
 	defer cancel()
-	all, err := k.containers(undo)
-	if err == nil {
-		err = k.remove(undo, all)
+	var err error
+	for late := time.Now().Add(k.wait.late); ; {
+		var all []container
+		if all, err = k.containers(undo); err == nil {
+			err = k.remove(undo, all)
+		}
+		// A docker command that was stopped may have told the engine already to make a container, which is there a moment later.
+		if err != nil || ctx.Err() == nil || time.Now().After(late) || sleep(undo, k.wait.poll) != nil {
+			break
+		}
 	}
 	if err == nil {
 		err = k.removeState(k.identityFile(), k.Kubeconfig(), k.intentFile())

@@ -87,6 +87,7 @@ type patience struct {
 	boot   time.Duration // for the API server of a cluster whose containers have just started
 	ask    time.Duration // for a registry that is asked whether it has an image
 	undo   time.Duration // for the engine to remove what a stopped creation made
+	late   time.Duration // for containers to come that a stopped creation had asked the engine for
 	strays time.Duration // after a creation began, for the docker commands of a devenv that was killed to come to their end
 	node   time.Duration // for a node to answer a question
 	load   limits        // for a node that an image is sent to
@@ -107,6 +108,7 @@ func New(o Options) *Clusters {
 			boot:   90 * time.Second,
 			ask:    2 * time.Second,
 			undo:   time.Minute,
+			late:   2 * time.Second,
 			strays: 10 * time.Second,
 			node:   30 * time.Second,
 			load:   limits{stall: time.Minute, finish: 10 * time.Minute},
