@@ -7,6 +7,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/devenv-run/devenv/devenv/image"
 )
 
 // repack takes the archives of layers out of an archive of a directory, root, that has a directory for each of them with what an engine with overlay2 has
@@ -103,7 +105,7 @@ func (r *repacking) inLayer(dir string) (*tar.Header, error) {
 	if removed {
 		r.removed[r.at.Name] = true
 		parent, name := path.Split(h.Name)
-		h.Name, h.Typeflag, h.Mode = parent+whiteout+name, tar.TypeReg, 0o600
+		h.Name, h.Typeflag, h.Mode = parent+image.Whiteout+name, tar.TypeReg, 0o600
 	}
 	return &h, nil
 }
@@ -121,6 +123,3 @@ func attributes(records map[string]string) map[string]string {
 	}
 	return kept
 }
-
-// whiteout is what the name of a removed file has before it in a layer.
-const whiteout = ".wh."

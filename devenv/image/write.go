@@ -28,7 +28,7 @@ type Entry struct {
 
 // The names by which a layer says what it takes away from those below it.
 const (
-	whiteout = ".wh."
+	Whiteout = ".wh."         // before the name of a file: it is removed
 	opaque   = ".wh..wh..opq" // in a directory: all that was in it
 )
 
@@ -44,7 +44,7 @@ func WriteLayer(w io.Writer, entries []Entry) error {
 		}
 	}
 	for _, e := range entries {
-		if !path.IsAbs(e.Path) || path.Clean(e.Path) != e.Path || e.Path == "/" || strings.HasPrefix(path.Base(e.Path), whiteout) {
+		if !path.IsAbs(e.Path) || path.Clean(e.Path) != e.Path || e.Path == "/" || strings.HasPrefix(path.Base(e.Path), Whiteout) {
 			return fmt.Errorf("%q is not a path that a layer can hold", e.Path)
 		}
 		if e.Gone {
@@ -53,7 +53,7 @@ func WriteLayer(w io.Writer, entries []Entry) error {
 			}) {
 				continue // what is made again needs more than a whiteout, see emptied; what is in something that goes needs none
 			}
-			if err := write(out, path.Join(path.Dir(e.Path), whiteout+path.Base(e.Path)), &tar.Header{Typeflag: tar.TypeReg, Mode: 0o600}, nil); err != nil {
+			if err := write(out, path.Join(path.Dir(e.Path), Whiteout+path.Base(e.Path)), &tar.Header{Typeflag: tar.TypeReg, Mode: 0o600}, nil); err != nil {
 				return err
 			}
 			continue

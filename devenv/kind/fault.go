@@ -68,7 +68,7 @@ func (k *Clusters) privilegedFault(ctx context.Context, image string, err error)
 	}
 }
 
-// errPortTaken is in every error about a port that a node needs and does not get.
+// errPortTaken is in the error of a creation in which a node did not get a port that it needs.
 var errPortTaken = errors.New("a port is taken")
 
 // creationFault is the fault of a creation that kind gave up, with what the failing command printed and the kubelet's last words.

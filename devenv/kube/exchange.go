@@ -60,17 +60,19 @@ func (e *exchange) run(ctx context.Context) error {
 // change changes the images. A pod that is withdrawn is followed before: what the kubelet reports next is to be seen at once, and from the
 // withdrawal on there is no time to lose.
 func (e *exchange) change(ctx context.Context, seen *picture, changed poke) error {
-	begin := []func() error{
-		func() error { return e.patch(ctx) },
-		func() error { return first(ctx, seen, changed) },
-	}
 	if e.withdraw != nil {
-		begin = []func() error{begin[1], func() error { return e.leave(ctx) }, begin[0]}
-	}
-	for _, do := range begin {
-		if err := do(); err != nil {
+		if err := first(ctx, seen, changed); err != nil {
 			return err
 		}
+		if err := e.leave(ctx); err != nil {
+			return err
+		}
+	}
+	if err := e.patch(ctx); err != nil {
+		return err
+	}
+	if err := first(ctx, seen, changed); err != nil {
+		return err
 	}
 	return e.wait(ctx, seen, changed)
 }
@@ -90,7 +92,7 @@ func (e *exchange) patch(ctx context.Context) error {
 	})
 }
 
-// first waits until the picture is whole.
+// first waits until the picture is whole, which it stays.
 func first(ctx context.Context, seen *picture, changed poke) error {
 	for _, whole := seen.look(); !whole; _, whole = seen.look() {
 		select {

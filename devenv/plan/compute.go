@@ -197,6 +197,13 @@ func (b *builder) sinks(steps []int) []int {
 	return slices.DeleteFunc(slices.Clone(steps), func(n int) bool { return needed[n] })
 }
 
+// due are the source's hooks that have an event for which at is true, in the order in which they run.
+func (s Source) due(at func(event string) bool) []Hook {
+	due := slices.DeleteFunc(slices.Clone(s.Hooks), func(h Hook) bool { return !slices.ContainsFunc(h.Events, at) })
+	slices.SortStableFunc(due, func(x, y Hook) int { return cmp.Compare(x.Weight, y.Weight) })
+	return due
+}
+
 // hooks plans the hooks of a source that run before ("pre") or after ("post") everything else, each after the one before it.
 //
 // The hooks of a moment run when one of them has not yet succeeded as it is declared now; then all of them do, because they may need each
@@ -207,18 +214,10 @@ func (b *builder) hooks(s Source, when string, needs []int) (after, ran []int) {
 	if b.observed.Sources[s.Name] {
 		moment = when + "-upgrade"
 	}
-	var due []Hook
-	changed := false
-	for _, h := range s.Hooks {
-		if slices.Contains(h.Events, moment) {
-			due = append(due, h)
-			changed = changed || b.observed.Hooks[h.ID] != h.Hash
-		}
-	}
-	if !changed {
+	due := s.due(func(event string) bool { return event == moment })
+	if !slices.ContainsFunc(due, func(h Hook) bool { return b.observed.Hooks[h.ID] != h.Hash }) {
 		return needs, nil
 	}
-	slices.SortStableFunc(due, func(x, y Hook) int { return cmp.Compare(x.Weight, y.Weight) })
 	for _, h := range due {
 		cause := moment + " hook changed"
 		switch b.observed.Hooks[h.ID] {

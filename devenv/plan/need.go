@@ -41,14 +41,7 @@ func rankOf(rank map[string]int, i Image) int {
 // uses tells the images of a source, in the order in which its deployment needs them.
 func (s Source) uses(tell func(refs []string)) {
 	hooks := func(when string) {
-		var due []Hook
-		for _, h := range s.Hooks {
-			if slices.ContainsFunc(h.Events, func(event string) bool { return strings.HasPrefix(event, when) }) {
-				due = append(due, h)
-			}
-		}
-		slices.SortStableFunc(due, func(x, y Hook) int { return cmp.Compare(x.Weight, y.Weight) })
-		for _, h := range due {
+		for _, h := range s.due(func(event string) bool { return strings.HasPrefix(event, when) }) {
 			tell(h.Images)
 		}
 	}

@@ -105,7 +105,7 @@ func (f *forest) keep(d *dir) func(string) bool {
 func (f *forest) open(path string) (d *dir, fresh bool) {
 	e, ok := f.reader.look(path)
 	d = f.dirs[path]
-	if d != nil && (!e.dir || d.id != e.id) {
+	if d != nil && !e.isDir(d.id) {
 		f.drop(d)
 		d = nil
 	}
@@ -116,7 +116,7 @@ func (f *forest) open(path string) (d *dir, fresh bool) {
 		d, fresh = &dir{path: path, id: e.id}, true
 	}
 	if other := f.byID[e.id]; other != nil && other != d {
-		if there, ok := f.reader.look(other.path); ok && there.dir && there.id == e.id {
+		if there, _ := f.reader.look(other.path); there.isDir(e.id) {
 			d.polled, d.twin = true, true // the same directory at two places: a bind mount
 		} else {
 			f.again[other.path] |= fsnotify.Rename
@@ -128,7 +128,7 @@ func (f *forest) open(path string) (d *dir, fresh bool) {
 		return nil, false
 	}
 	// What was there a moment ago may be another directory by now, and then that is what the kernel watches.
-	if now, ok := f.reader.look(path); !ok || !now.dir || now.id != e.id {
+	if now, _ := f.reader.look(path); !now.isDir(e.id) {
 		f.again[path] |= fsnotify.Create
 		f.drop(d)
 		return nil, false
@@ -205,7 +205,7 @@ func (f *forest) grow(path string, trees []tree) {
 	if !fresh {
 		f.compare(d, found, func(name string, e entry, wasDir bool) {
 			f.tell(d, name, e.dir || wasDir)
-			if below := f.dirs[filepath.Join(path, name)]; below != nil && (!e.dir || below.id != e.id) {
+			if below := f.dirs[filepath.Join(path, name)]; below != nil && !e.isDir(below.id) {
 				f.drop(below)
 			}
 		})
@@ -308,7 +308,7 @@ func (f *forest) settle(path string, op fsnotify.Op) {
 	e, there := f.reader.look(path)
 	d := f.dirs[path]
 	wasDir := d != nil
-	if d != nil && (!e.dir || e.id != d.id) { // a file may have the number of a directory that has just gone
+	if d != nil && !e.isDir(d.id) {
 		f.drop(d)
 		d = nil
 	}

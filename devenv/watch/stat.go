@@ -21,6 +21,9 @@ type entry struct {
 	id   inode
 }
 
+// isDir says whether it is the directory of that identity. A file may have the number of a directory that has just gone.
+func (e entry) isDir(id inode) bool { return e.dir && e.id == id }
+
 // record is the part of an entry that is kept, 16 bytes for each of 50,000 files.
 type record struct {
 	sum uint64
