@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,8 +126,16 @@ func TestCreateStopsAtEveryCall(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("stopped at call %d: %v", n, err)
 		}
-		if rest, _ := os.ReadDir(dir); len(rest) > 0 || len(w.names()) > 0 {
+		rest, _ := os.ReadDir(dir)
+		if len(w.names()) > 0 || slices.ContainsFunc(rest, func(e os.DirEntry) bool { return e.Name() != filepath.Base(k.intentFile()) }) {
 			t.Fatalf("stopped at call %d: %v and %v are left", n, rest, w.names())
+		}
+		w.hook = nil
+		if len(rest) > 0 {
+			w.add(testName, "devenv-x-worker", 0) // which the engine was making all the while
+		}
+		if err := k.Create(t.Context(), c, silent); err != nil {
+			t.Fatalf("after a stop at call %d: %v", n, err)
 		}
 	}
 }

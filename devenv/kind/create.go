@@ -226,7 +226,8 @@ func (k *Clusters) supervise(ctx context.Context, config *v1alpha4.Cluster, r en
 }
 
 // unmake removes what a creation made that did not succeed, whether or not ctx has ended, and returns the error that it failed with. Where
-// even that fails, the intent stays and the next Create does it.
+// even that fails, the intent stays and the next Create does it. It stays after a stop, too: a busy engine may be making a container that it was
+// asked for, which would look like somebody else's once it is there.
 func (k *Clusters) unmake(ctx context.Context, cause error, r engine.Report) error {
 	r("removing what was created of " + k.Name)
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.wait.undo)
@@ -243,7 +244,11 @@ func (k *Clusters) unmake(ctx context.Context, cause error, r engine.Report) err
 		}
 	}
 	if err == nil {
-		err = k.removeState(k.identityFile(), k.Kubeconfig(), k.intentFile())
+		about := []string{k.identityFile(), k.Kubeconfig()}
+		if ctx.Err() == nil {
+			about = append(about, k.intentFile())
+		}
+		err = k.removeState(about...)
 	}
 	if err != nil {
 		r("something was left behind, which the next `devenv up` removes: " + err.Error())
