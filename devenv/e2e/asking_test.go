@@ -97,7 +97,7 @@ func (w *world) forwarding(t *testing.T, services ...string) (stop func()) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	eventually(t, 30*time.Second, "devenv forward opens "+w.address(), func() error {
+	eventually(t, "devenv forward opens "+w.address(), func() error {
 		select {
 		case err := <-ended:
 			ended <- err

@@ -87,7 +87,7 @@ func watch(t *testing.T, cmd *exec.Cmd) *watching {
 		}
 		_ = w.cmd.Process.Kill()
 	})
-	eventually(t, 3*time.Minute, "an event dev.watching", func() error {
+	eventually(t, "an event dev.watching", func() error {
 		select {
 		case err := <-w.ends:
 			w.ends <- err
@@ -134,10 +134,10 @@ func (w *watching) count(from int, kind string) (n int) {
 }
 
 // wait waits for an event.
-func (w *watching) wait(limit time.Duration, from int, kind string, is func(devEvent) bool) devEvent {
+func (w *watching) wait(from int, kind string, is func(devEvent) bool) devEvent {
 	w.t.Helper()
 	var found *devEvent
-	eventually(w.t, limit, "an event "+kind, func() error {
+	eventually(w.t, "an event "+kind, func() error {
 		if found = w.find(from, kind, is); found == nil {
 			return fmt.Errorf("events since:\n%s", w.since(from))
 		}
@@ -165,7 +165,7 @@ func (w *watching) stop() int {
 	_ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGINT)
 	select {
 	case <-w.ends:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		w.t.Fatal("dev does not end")
 	}
 	return w.cmd.ProcessState.ExitCode()
@@ -245,9 +245,9 @@ deploy:
 		out, _ := exec.Command("docker", "exec", p.cluster()+"-control-plane", "curl", "-sm2", "http://"+address).Output()
 		return strings.TrimSpace(string(out))
 	}
-	served := func(t *testing.T, limit time.Duration, want string) {
+	served := func(t *testing.T, want string) {
 		t.Helper()
-		eventually(t, limit, want+" is served", func() error {
+		eventually(t, want+" is served", func() error {
 			if got := ask(); got != want {
 				return fmt.Errorf("it says %q", got)
 			}
@@ -266,12 +266,12 @@ deploy:
 	step("an edit is served", func(t *testing.T) {
 		from := w.now()
 		say(word)
-		served(t, 30*time.Second, word+" hello")
-		changed := w.wait(time.Second, from, "dev.changed", nil)
+		served(t, word+" hello")
+		changed := w.wait(from, "dev.changed", nil)
 		if len(changed.Paths) != 1 || changed.Paths[0] != "page/page.py" {
 			t.Errorf("changed: %v", changed.Paths)
 		}
-		done := w.wait(30*time.Second, from, "dev.cycle.done", nil)
+		done := w.wait(from, "dev.cycle.done", nil)
 		if !done.OK || done.Cause != "page/page.py changed" || done.Ways["page"] != "full" {
 			t.Errorf("%+v", done)
 		}
@@ -280,7 +280,7 @@ deploy:
 	step("an edit that does not compile is shown with the compiler's lines, and the old version serves", func(t *testing.T) {
 		from := w.now()
 		p.write(t, "page/page.py", "WORD = = 1\n")
-		done := w.wait(30*time.Second, from, "dev.cycle.done", nil)
+		done := w.wait(from, "dev.cycle.done", nil)
 		if done.OK || len(done.Errors) == 0 || !strings.Contains(done.Errors[0].Detail, "SyntaxError") {
 			t.Errorf("%+v", done)
 		}
@@ -292,36 +292,36 @@ deploy:
 	step("a chart that is edited meanwhile acts at once", func(t *testing.T) {
 		from := w.now()
 		p.write(t, "chart/values.yaml", "greeting: hi\n")
-		served(t, 30*time.Second, word+" hi")
+		served(t, word+" hi")
 		if w.count(from, "image.built") != 0 {
 			t.Error("an image was built for it")
 		}
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		w.wait(from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 	})
 
 	step("the next save tries again", func(t *testing.T) {
 		from := w.now()
 		word = unique("fixed")
 		say(word)
-		served(t, 30*time.Second, word+" hi")
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		served(t, word+" hi")
+		w.wait(from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 	})
 
 	step("devenv.yaml acts, and one that is not valid is shown with its line and not used", func(t *testing.T) {
 		from := w.now()
 		p.write(t, "devenv.yaml", config+"bogus: 1\n")
-		done := w.wait(30*time.Second, from, "dev.cycle.done", nil)
+		done := w.wait(from, "dev.cycle.done", nil)
 		if done.OK || len(done.Errors) == 0 || !strings.HasPrefix(done.Errors[0].Where, "devenv.yaml:10") {
 			t.Errorf("%+v", done)
 		}
 		config = strings.Replace(config, "helm: {chart: chart}", "helm: {chart: chart, set: {greeting: moin}}", 1)
 		p.write(t, "devenv.yaml", config)
-		served(t, 30*time.Second, word+" moin")
+		served(t, word+" moin")
 		from = w.now()
 		word = unique("after")
 		say(word) // what is watched follows devenv.yaml
-		served(t, 30*time.Second, word+" moin")
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		served(t, word+" moin")
+		w.wait(from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 	})
 
 	step("300 files at once are one cycle", func(t *testing.T) {
@@ -329,7 +329,7 @@ deploy:
 		for i := range 300 {
 			p.write(t, fmt.Sprintf("page/data/%d.txt", i), word)
 		}
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		w.wait(from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 		if n := w.count(from, "image.built"); n != 1 {
 			t.Errorf("%d builds\n%s", n, w.since(from))
 		}
@@ -349,20 +349,20 @@ deploy:
 		from := w.now()
 		older, newer := unique("older"), unique("newer")
 		say(older)
-		w.wait(30*time.Second, from, "dev.cycle.started", nil)
+		w.wait(from, "dev.cycle.started", nil)
 		say(newer)
-		served(t, 60*time.Second, newer+" moin")
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		served(t, newer+" moin")
+		w.wait(from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 		say(older)
-		served(t, 60*time.Second, older+" moin")
+		served(t, older+" moin")
 		word = older
-		w.wait(30*time.Second, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		w.wait(from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 	})
 
 	step("while the API server is away dev waits, says so once, and goes on by itself", func(t *testing.T) {
 		from := w.now()
 		node := p.cluster() + "-control-plane"
-		eventually(t, 30*time.Second, "the node is paused", func() error { // the runtime gives up where much begins and ends in it
+		eventually(t, "the node is paused", func() error { // the runtime gives up where much begins and ends in it
 			out, err := exec.Command("docker", "pause", node).CombinedOutput()
 			if err != nil {
 				return fmt.Errorf("%w\n%s", err, out)
@@ -372,13 +372,13 @@ deploy:
 		away := time.Now()
 		word = unique("away")
 		say(word)
-		w.wait(30*time.Second, from, "dev.away", nil)
+		w.wait(from, "dev.away", nil)
 		time.Sleep(20*time.Second - time.Since(away))
 		if out, err := exec.Command("docker", "unpause", node).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		w.wait(60*time.Second, from, "dev.back", nil)
-		served(t, 60*time.Second, word+" moin")
+		w.wait(from, "dev.back", nil)
+		served(t, word+" moin")
 		if n := w.count(from, "dev.away"); n != 1 {
 			t.Errorf("said %d times\n%s", n, w.since(from))
 		}

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -22,10 +21,10 @@ func TestEngineRestarts(t *testing.T) {
 	p := newHotPlace(t, "e2e-engine")
 	p.onlyFiles(t)
 	w := p.dev(t, "--settle-after", "1h")
-	same := func(limit time.Duration, what string) {
+	same := func(what string) {
 		t.Helper()
 		want := p.built(t)
-		eventually(t, limit, what, func() error {
+		eventually(t, what, func() error {
 			if got := p.inContainer(t); !cmp.Equal(want, got) {
 				return errors.New("(-build +container)\n" + cmp.Diff(want, got))
 			}
@@ -34,7 +33,7 @@ func TestEngineRestarts(t *testing.T) {
 	}
 	from := w.now()
 	p.write(t, "files/synced/a.txt", unique("before"))
-	w.wait(30*time.Second, from, "dev.shortcut.done", func(e devEvent) bool { return e.OK && e.Way == "sync" })
+	w.wait(from, "dev.shortcut.done", func(e devEvent) bool { return e.OK && e.Way == "sync" })
 
 	from = w.now()
 	stopped := make(chan error, 1)
@@ -43,7 +42,7 @@ func TestEngineRestarts(t *testing.T) {
 		t.Logf("%s", out)
 		stopped <- err
 	}()
-	eventually(t, 30*time.Second, "the engine does not answer", func() error {
+	eventually(t, "the engine does not answer", func() error {
 		if exec.Command("docker", "version").Run() == nil {
 			return errors.New("it does")
 		}
@@ -53,17 +52,17 @@ func TestEngineRestarts(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Fatal(err)
 	}
-	w.wait(time.Minute, from, "dev.away", nil)
-	w.wait(2*time.Minute, from, "dev.back", nil)
-	same(2*time.Minute, "what was saved meanwhile is in the container")
+	w.wait(from, "dev.away", nil)
+	w.wait(from, "dev.back", nil)
+	same("what was saved meanwhile is in the container")
 	if n := w.count(from, "dev.away"); n > 2 { // the engine, and then the cluster
 		t.Errorf("said %d times\n%s", n, w.since(from))
 	}
 	from = w.now()
 	p.write(t, "files/synced/a.txt", unique("after"))
-	w.wait(30*time.Second, from, "dev.shortcut.done", func(e devEvent) bool { return e.OK && e.Way == "sync" })
+	w.wait(from, "dev.shortcut.done", func(e devEvent) bool { return e.OK && e.Way == "sync" })
 	w.stop()
 	p.devenv(t, "up").must(t, 0)
 	p.requireSettled(t)
-	same(time.Minute, "settled")
+	same("settled")
 }

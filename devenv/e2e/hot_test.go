@@ -24,13 +24,13 @@ func TestHot(t *testing.T) {
 		}
 	}
 	// change edits a file, waits until the service answers with what it now says, and until dev tells which way that took.
-	change := func(t *testing.T, service, way, file, old, replacement, path, want string, limit time.Duration) devEvent {
+	change := func(t *testing.T, service, way, file, old, replacement, path, want string) devEvent {
 		t.Helper()
 		from, began := w.now(), time.Now()
 		p.edit(t, file, old, replacement)
-		p.served(t, limit, service, path, want)
+		p.served(t, service, path, want)
 		took := time.Since(began)
-		done := w.wait(30*time.Second, from, "dev.shortcut.done", func(e devEvent) bool { return e.Service == service })
+		done := w.wait(from, "dev.shortcut.done", func(e devEvent) bool { return e.Service == service })
 		if !done.OK || done.Way != way {
 			t.Errorf("%s: %+v\n%s", file, done, w.since(from))
 		}
@@ -39,11 +39,11 @@ func TestHot(t *testing.T) {
 	}
 
 	step("a synced file is served at once, in an image with a shell and in one without", func(t *testing.T) {
-		change(t, "py", "sync", "py/static/x.txt", "one", "two", "/x.txt", "two\n", 10*time.Second)
-		change(t, "tiny", "sync", "tiny/data/x", "data-1", "data-2", "/data", "data-2\n", 10*time.Second)
+		change(t, "py", "sync", "py/static/x.txt", "one", "two", "/x.txt", "two\n")
+		change(t, "tiny", "sync", "tiny/data/x", "data-1", "data-2", "/data", "data-2\n")
 	})
 	step("a signal follows where one is declared", func(t *testing.T) {
-		change(t, "py", "sync", "py/conf.txt", "conf-1", "conf-2", "/conf", "conf-2\n", 10*time.Second)
+		change(t, "py", "sync", "py/conf.txt", "conf-1", "conf-2", "/conf", "conf-2\n")
 	})
 	step("a file that is written without end is named once, keeps nothing else waiting, and arrives when it rests", func(t *testing.T) {
 		from := w.now()
@@ -63,33 +63,33 @@ func TestHot(t *testing.T) {
 		named := func(e devEvent) bool {
 			return strings.Contains(e.Text, "py/static/x.txt changed each time") && strings.Contains(e.Text, "py/.dockerignore")
 		}
-		w.wait(60*time.Second, from, "warning", named)
-		change(t, "tiny", "sync", "tiny/data/x", "data-2", "data-2b", "/data", "data-2b\n", 10*time.Second)
+		w.wait(from, "warning", named)
+		change(t, "tiny", "sync", "tiny/data/x", "data-2", "data-2b", "/data", "data-2b\n")
 		p.edit(t, "tiny/data/x", "data-2b", "data-2")
 		close(stop)
 		<-ended
 		p.write(t, "py/static/x.txt", "two\n")
-		p.served(t, 30*time.Second, "py", "/x.txt", "two\n")
+		p.served(t, "py", "/x.txt", "two\n")
 		if n := w.count(from, "warning"); n != 1 {
 			t.Errorf("%d warnings\n%s", n, w.since(from))
 		}
 	})
 	step("what the Dockerfile provably copies, and what is compiled here, goes onto the image", func(t *testing.T) {
-		change(t, "py", "image", "py/lib/v.py", "lib-1", "lib-2", "/code", "code-1 lib-2", 30*time.Second)
-		change(t, "tiny", "image", "tiny/main.go", "code-1", "code-2", "/code", "code-2", 60*time.Second)
-		p.served(t, 10*time.Second, "tiny", "/data", "data-2\n")
+		change(t, "py", "image", "py/lib/v.py", "lib-1", "lib-2", "/code", "code-1 lib-2")
+		change(t, "tiny", "image", "tiny/main.go", "code-1", "code-2", "/code", "code-2")
+		p.served(t, "tiny", "/data", "data-2\n")
 	})
 	step("a version that does not compile is shown with the compiler's lines, and the old one serves", func(t *testing.T) {
 		from := w.now()
 		p.edit(t, "tiny/main.go", "package main", "package main\nbroken")
-		done := w.wait(30*time.Second, from, "dev.shortcut.done", nil)
+		done := w.wait(from, "dev.shortcut.done", nil)
 		if done.OK || len(done.Errors) == 0 || !strings.Contains(done.Errors[0].Detail, "main.go:2") {
 			t.Errorf("%+v", done)
 		}
-		p.served(t, time.Second, "tiny", "/code", "code-2")
+		p.served(t, "tiny", "/code", "code-2")
 		from = w.now()
 		p.edit(t, "tiny/main.go", "package main\nbroken", "package main")
-		w.wait(60*time.Second, from, "dev.shortcut.done", func(e devEvent) bool { return e.OK })
+		w.wait(from, "dev.shortcut.done", func(e devEvent) bool { return e.OK })
 	})
 	step("a node whose disk is full is said once, and the change arrives by itself when there is space", func(t *testing.T) {
 		const ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
@@ -100,20 +100,20 @@ func TestHot(t *testing.T) {
 		full := func(e devEvent) bool {
 			return e.Service == "tiny" && !e.OK && strings.Contains(e.line, "the disk of node "+node+" is full")
 		}
-		w.wait(60*time.Second, from, "dev.shortcut.done", full)
+		w.wait(from, "dev.shortcut.done", full)
 		again := w.now()
 		time.Sleep(4 * time.Second) // in which it is tried again: that nothing is said cannot be waited for
 		if e := w.find(again, "dev.shortcut.done", nil); e != nil {
 			t.Errorf("said again: %s", e.line)
 		}
-		p.served(t, time.Second, "tiny", "/code", "code-2")
+		p.served(t, "tiny", "/code", "code-2")
 		mustRun(t, "docker", "exec", node, "umount", "--lazy", ingest)
-		p.served(t, 60*time.Second, "tiny", "/code", "code-3")
-		w.wait(10*time.Second, again, "dev.shortcut.done", func(e devEvent) bool { return e.Service == "tiny" && e.OK })
+		p.served(t, "tiny", "/code", "code-3")
+		w.wait(again, "dev.shortcut.done", func(e devEvent) bool { return e.Service == "tiny" && e.OK })
 	})
 	step("another Dockerfile is built, and its image swapped in", func(t *testing.T) {
-		change(t, "py", "swap", "py/Dockerfile", "WORKDIR /app", "ENV BUILT=again\nWORKDIR /app", "/env", "again", 60*time.Second)
-		p.served(t, time.Second, "py", "/x.txt", "two\n")
+		change(t, "py", "swap", "py/Dockerfile", "WORKDIR /app", "ENV BUILT=again\nWORKDIR /app", "/env", "again")
+		p.served(t, "py", "/x.txt", "two\n")
 	})
 	step("status says what is hot", func(t *testing.T) {
 		if text := p.devenv(t, "status").must(t, 0).stdout; !strings.Contains(text, "devenv-hot-") || !strings.Contains(text, `"sync"`) && !strings.Contains(text, `"image"`) {
@@ -124,45 +124,45 @@ func TestHot(t *testing.T) {
 		}
 	})
 	step("a container that is killed gets its files again", func(t *testing.T) {
-		change(t, "py", "sync", "py/static/x.txt", "two", "three", "/x.txt", "three\n", 10*time.Second)
+		change(t, "py", "sync", "py/static/x.txt", "two", "three", "/x.txt", "three\n")
 		_, _ = p.kubectl("-n", "hot", "exec", "deploy/py", "--", "python3", "-c", "import os, signal; os.kill(1, signal.SIGTERM)") // it ends with the container
-		eventually(t, 30*time.Second, "the container has ended once", func() error {
+		eventually(t, "the container has ended once", func() error {
 			if n := p.must(t, "-n", "hot", "get", "pods", "-l", "app=py", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}"); n == "0" {
 				return fmt.Errorf("%s restarts", n)
 			}
 			return nil
 		})
-		p.served(t, 30*time.Second, "py", "/x.txt", "three\n")
+		p.served(t, "py", "/x.txt", "three\n")
 	})
 	step("a node that restarts in the midst of a change: dev goes on by itself, and what was saved meanwhile arrives", func(t *testing.T) {
 		from := w.now()
 		p.edit(t, "py/lib/v.py", "lib-2", "lib-3")
-		w.wait(30*time.Second, from, "dev.shortcut.started", nil)
+		w.wait(from, "dev.shortcut.started", nil)
 		mustRun(t, "docker", "restart", "--time=1", p.cluster()+"-control-plane")
 		p.edit(t, "py/static/x.txt", "three", "meanwhile")
-		eventually(t, 2*time.Minute, "the API server answers again", func() error {
+		eventually(t, "the API server answers again", func() error {
 			_, err := p.kubectl("get", "--raw", "/readyz")
 			return err
 		})
-		p.served(t, 2*time.Minute, "py", "/code", "code-1 lib-3")
-		p.served(t, 10*time.Second, "py", "/x.txt", "meanwhile\n")
-		p.served(t, 30*time.Second, "tiny", "/data", "data-2\n")
+		p.served(t, "py", "/code", "code-1 lib-3")
+		p.served(t, "py", "/x.txt", "meanwhile\n")
+		p.served(t, "tiny", "/data", "data-2\n")
 		p.edit(t, "py/static/x.txt", "meanwhile", "three") // as its image has it
-		p.served(t, 30*time.Second, "py", "/x.txt", "three\n")
+		p.served(t, "py", "/x.txt", "three\n")
 	})
 	step("a pod that comes later gets what the others have", func(t *testing.T) {
-		change(t, "tiny", "sync", "tiny/data/x", "data-2", "data-3", "/data", "data-3\n", 30*time.Second) // a node that is away for long has everything looked at, and settled
-		change(t, "tiny", "image", "tiny/main.go", "code-3", "code-4", "/code", "code-4", 30*time.Second)
+		change(t, "tiny", "sync", "tiny/data/x", "data-2", "data-3", "/data", "data-3\n") // a node that is away for long has everything looked at, and settled
+		change(t, "tiny", "image", "tiny/main.go", "code-3", "code-4", "/code", "code-4")
 		p.must(t, "-n", "hot", "scale", "deployment", "tiny", "--replicas", "3")
-		eventually(t, 60*time.Second, "three hot pods of tiny", func() error {
+		eventually(t, "three hot pods of tiny", func() error {
 			if got := strings.Count(strings.Join(p.hotPods(t), " "), "tiny-"); got != 3 {
 				return fmt.Errorf("%d", got)
 			}
 			return nil
 		})
-		p.must(t, "-n", "hot", "rollout", "status", "deployment", "tiny", "--timeout", "60s")
+		p.must(t, "-n", "hot", "rollout", "status", "deployment", "tiny", "--timeout", patience.String())
 		for _, ip := range strings.Fields(p.must(t, "-n", "hot", "get", "pods", "-l", "app=tiny", "-o", "jsonpath={.items[*].status.podIP}")) {
-			eventually(t, 30*time.Second, "every pod answers with the newest", func() error {
+			eventually(t, "every pod answers with the newest", func() error {
 				code, data := p.ask(ip+":8080/code"), p.ask(ip+":8080/data")
 				if code != "code-4" || data != "data-3\n" {
 					return fmt.Errorf("%s says %q and %q", ip, code, data)
@@ -174,7 +174,7 @@ func TestHot(t *testing.T) {
 	step("a Deployment that is deleted by hand is missed, and settling brings it back", func(t *testing.T) {
 		from := w.now()
 		p.must(t, "-n", "hot", "delete", "deployment", "py", "--wait=true")
-		w.wait(30*time.Second, from, "notice", func(e devEvent) bool { return strings.Contains(e.Text, "py has no pod") })
+		w.wait(from, "notice", func(e devEvent) bool { return strings.Contains(e.Text, "py has no pod") })
 	})
 	step("killed while services are hot, the next up settles them: what the tree declares is what runs", func(t *testing.T) {
 		_ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL)
@@ -187,23 +187,23 @@ func TestHot(t *testing.T) {
 		p.devenv(t, "up").must(t, 0) // nothing has them now
 		p.requireNoHotImages(t)
 		for path, want := range map[string]string{"/x.txt": "three\n", "/conf": "conf-2\n", "/code": "code-1 lib-3", "/env": "again"} {
-			p.served(t, 10*time.Second, "py", path, want)
+			p.served(t, "py", path, want)
 		}
-		p.served(t, 10*time.Second, "tiny", "/code", "code-4")
-		p.served(t, 10*time.Second, "tiny", "/data", "data-3\n")
+		p.served(t, "tiny", "/code", "code-4")
+		p.served(t, "tiny", "/data", "data-3\n")
 	})
 	step("after a quiet time, dev settles by itself", func(t *testing.T) {
 		w = p.dev(t, "--settle-after", "2s")
 		from := w.now()
-		change(t, "py", "image", "py/lib/v.py", "lib-3", "lib-4", "/code", "code-1 lib-4", 30*time.Second)
-		change(t, "py", "sync", "py/static/x.txt", "three", "four", "/x.txt", "four\n", 10*time.Second)
-		w.wait(2*time.Minute, from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
+		change(t, "py", "image", "py/lib/v.py", "lib-3", "lib-4", "/code", "code-1 lib-4")
+		change(t, "py", "sync", "py/static/x.txt", "three", "four", "/x.txt", "four\n")
+		w.wait(from, "dev.cycle.done", func(e devEvent) bool { return e.OK })
 		p.requireNoHotImages(t) // once the old pods have gone
 		if code := w.stop(); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 		p.requireSettled(t)
-		p.served(t, 10*time.Second, "py", "/x.txt", "four\n")
+		p.served(t, "py", "/x.txt", "four\n")
 	})
 }
 
@@ -249,10 +249,10 @@ func (p *place) ask(address string) string {
 }
 
 // served waits until a Service answers with a text.
-func (p *place) served(t *testing.T, limit time.Duration, service, path, want string) {
+func (p *place) served(t *testing.T, service, path, want string) {
 	t.Helper()
 	address := p.must(t, "-n", "hot", "get", "service", service, "-o", "jsonpath={.spec.clusterIP}") + ":8080" + path
-	eventually(t, limit, want+" is served by "+service, func() error {
+	eventually(t, want+" is served by "+service, func() error {
 		if got := p.ask(address); got != want {
 			return fmt.Errorf("it says %q", got)
 		}
@@ -269,7 +269,7 @@ func (p *place) hotPods(t *testing.T) []string {
 // requireNoHotImages waits until the node knows no image that a devenv dev put a layer on.
 func (p *place) requireNoHotImages(t *testing.T) {
 	t.Helper()
-	eventually(t, 30*time.Second, "images with a layer on top are gone", func() error {
+	eventually(t, "images with a layer on top are gone", func() error {
 		out, err := exec.Command("docker", "exec", p.cluster()+"-control-plane", "ctr", "--namespace=k8s.io", "images", "ls", "--quiet").Output()
 		if strings.Contains(string(out), "devenv-hot-") {
 			return fmt.Errorf("there are\n%s", out)
@@ -284,7 +284,7 @@ func (p *place) requireSettled(t *testing.T) {
 	if r := p.devenv(t, "up").must(t, 0); r.steps(t) != 0 {
 		t.Errorf("up had something to do:\n%s", r.summary())
 	}
-	eventually(t, time.Minute, "nothing is hot", func() error {
+	eventually(t, "nothing is hot", func() error {
 		if pods := p.hotPods(t); len(pods) > 0 {
 			return fmt.Errorf("%v", pods)
 		}

@@ -50,7 +50,7 @@ func TestHotIsWhatABuildGives(t *testing.T) {
 			}
 			want := p.built(t)
 			var got map[string]string
-			eventually(t, 60*time.Second, fmt.Sprintf("after %s, the container has what a build has", edits), func() error {
+			eventually(t, fmt.Sprintf("after %s, the container has what a build has", edits), func() error {
 				if got = p.inContainer(t); !cmp.Equal(want, got) {
 					return errors.New("(-build +container)\n" + cmp.Diff(want, got) + w.since(from))
 				}

@@ -32,7 +32,7 @@ func TestWhatTheClusterDecides(t *testing.T) {
 	w.devenv(t, "up").must(t, 0)
 	password := get("secret/db", ".data.password")
 	t.Run("the autoscaler raises the declared number, and up leaves it", func(t *testing.T) {
-		eventually(t, time.Minute, "the autoscaler acts", func() error {
+		eventually(t, "the autoscaler acts", func() error {
 			// Ready too, or up has to wait for the third pod.
 			if n := get("deployment/web", ".spec.replicas}/{.status.readyReplicas"); n != "3/3" {
 				return fmt.Errorf("%s replicas are ready", n)

@@ -160,7 +160,7 @@ func (p *place) objects(t *testing.T) []string {
 func (p *place) settled(t *testing.T) []string {
 	t.Helper()
 	before := p.objects(t)
-	for deadline := time.Now().Add(2 * time.Minute); ; {
+	for deadline := time.Now().Add(patience); ; {
 		time.Sleep(3 * time.Second) // that nothing happens cannot be waited for
 		now := p.objects(t)
 		if slices.Equal(before, now) {

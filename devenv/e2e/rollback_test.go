@@ -156,7 +156,7 @@ func TestRollback(t *testing.T) {
 
 	step("revisions go with the environment", func(t *testing.T) {
 		w.devenv(t, "down").must(t, 0)
-		eventually(t, 30*time.Second, "no Secret is left", func() error {
+		eventually(t, "no Secret is left", func() error {
 			if left, err := w.tryKubectl("-n", "devenv-system", "get", "secrets", "-o", "name"); err != nil || left != "" {
 				return fmt.Errorf("%s (%v)", left, err)
 			}

@@ -106,7 +106,7 @@ func TestStopAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		pid := fmt.Sprintf("pid %d", cmd.Process.Pid)
-		eventually(t, 10*time.Second, "the first up holds the lock", func() error {
+		eventually(t, "the first up holds the lock", func() error {
 			if holder, err := os.ReadFile(w.state("lock")); err != nil || strings.TrimSpace(string(holder)) != pid {
 				return fmt.Errorf("%s holds it (%v)", holder, err)
 			}
