@@ -21,6 +21,7 @@ import (
 type bench struct {
 	cases                           []scenario
 	edits, nodes, replicas, preStop int
+	pause                           time.Duration // between an edit being served and the next, in which nothing but the new answer has to come
 	mode, command, with             string
 	ready                           *regexp.Regexp
 	kind, morning                   bool
@@ -70,7 +71,8 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	if b.morning {
 		return b.gone(ctx)
 	}
-	fmt.Printf("%d edits each, %d node(s), %d pod(s), dev.mode %s, pre-stop %d s; seconds, min / median / max\n\n", b.edits, b.nodes, b.replicas, b.mode, b.preStop)
+	fmt.Printf("%d edits each, %v apart, %d node(s), %d pod(s), dev.mode %s, pre-stop %d s; seconds, min / median / max\n\n",
+		b.edits, b.pause, b.nodes, b.replicas, b.mode, b.preStop)
 	fmt.Println("| case | first new answer | last old answer | build alone | beyond it | requests failed | longest gap | ways | load |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, s := range b.cases {
@@ -147,10 +149,7 @@ func (b *bench) node(ctx context.Context) (string, error) {
 	return addresses[0], nil
 }
 
-const (
-	editPatience = 3 * time.Minute // until an edit is served
-	calm         = 2 * time.Second // for which nothing but the new answer has to come, before the next edit
-)
+const editPatience = 3 * time.Minute // until an edit is served
 
 // measure runs one case.
 func (b *bench) measure(ctx context.Context, s scenario) (r result, err error) {
@@ -209,7 +208,7 @@ func (b *bench) editing(ctx context.Context, p *project, a *asker, r *result) er
 		wait, cancel := context.WithTimeout(ctx, editPatience)
 		defer cancel()
 		if served, err = a.served(wait, answer); err == nil {
-			last, err = a.alone(wait, answer, calm)
+			last, err = a.alone(wait, answer, b.pause)
 		}
 		if err != nil {
 			err = fmt.Errorf("%q was not served, or something else was too: %w; requests failed: %v", answer, err, a.tally().why)
@@ -245,7 +244,7 @@ func (b *bench) alone(ctx context.Context, p *project, r *result) error {
 	}
 	for n := range b.edits + 1 {
 		select {
-		case <-time.After(calm):
+		case <-time.After(b.pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -38,6 +39,7 @@ func main() {
 	b := &bench{}
 	only := flag.String("case", "", "one or several of the cases, separated by commas; empty: all of them: "+strings.Join(names(), ", "))
 	flag.IntVar(&b.edits, "edits", 10, "how many edits")
+	flag.DurationVar(&b.pause, "pause", 5*time.Second, "between an edit being served and the next one; below 3s the kubelet is still busy with the one before, see docs/performance.md")
 	flag.IntVar(&b.nodes, "nodes", 1, "nodes of the cluster")
 	flag.IntVar(&b.replicas, "replicas", 1, "pods of the service")
 	flag.IntVar(&b.preStop, "pre-stop", 0, "seconds for which a pod goes on serving after it was told to end")
@@ -86,8 +88,8 @@ func (b *bench) choose(only, ready string) (err error) {
 	if b.morning && b.kind {
 		return fmt.Errorf("-gone measures devenv, which makes its own cluster: without -kind")
 	}
-	if b.nodes < 1 || b.edits < 1 || b.replicas < 1 {
-		return fmt.Errorf("-nodes, -edits and -replicas are at least 1")
+	if b.nodes < 1 || b.edits < 1 || b.replicas < 1 || b.pause <= 0 {
+		return fmt.Errorf("-nodes, -edits and -replicas are at least 1, and -pause is more than 0")
 	}
 	b.ready, err = regexp.Compile(ready)
 	return err
