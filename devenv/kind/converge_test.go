@@ -131,6 +131,7 @@ func TestCreateStopsAtEveryCall(t *testing.T) {
 			t.Fatalf("stopped at call %d: %v and %v are left", n, rest, w.names())
 		}
 		w.hook = nil
+		k.wait.strays = time.Hour // which is for a devenv that was killed
 		if len(rest) > 0 {
 			w.add(testName, "devenv-x-worker", 0) // which the engine was making all the while
 		}

@@ -89,7 +89,7 @@ func (k *Clusters) clear(ctx context.Context, r engine.Report) error {
 // had started; a container that one of them makes after everything was removed would look like somebody else's.
 func (k *Clusters) outlast(ctx context.Context) error {
 	began, err := k.intent()
-	if err != nil || began == nil || len(began.Containers) > 0 { // with containers, it is a removal that was killed
+	if err != nil || began == nil || began.Undone || len(began.Containers) > 0 { // with containers, it is a removal that was killed
 		return err
 	}
 	return sleep(ctx, min(k.wait.strays, time.Until(began.StartedAt.Add(k.wait.strays))))
@@ -244,11 +244,14 @@ func (k *Clusters) unmake(ctx context.Context, cause error, r engine.Report) err
 		}
 	}
 	if err == nil {
-		about := []string{k.identityFile(), k.Kubeconfig()}
+		err = k.removeState(k.identityFile(), k.Kubeconfig())
+	}
+	if err == nil {
 		if ctx.Err() == nil {
-			about = append(about, k.intentFile())
+			err = k.removeState(k.intentFile())
+		} else {
+			err = k.writeState(k.intentFile(), intent{Name: k.Name, StartedAt: time.Now(), Undone: true})
 		}
-		err = k.removeState(about...)
 	}
 	if err != nil {
 		r("something was left behind, which the next `devenv up` removes: " + err.Error())

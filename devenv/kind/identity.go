@@ -58,15 +58,23 @@ type intent struct {
 	Name       string    `json:"name"`
 	StartedAt  time.Time `json:"startedAt"`
 	Containers []string  `json:"containers,omitempty"` // IDs of containers that are known to be ours
+	Undone     bool      `json:"undone,omitempty"`     // a creation that was stopped, and of which nothing was left when StartedAt
 }
 
 // leftoverAge is how long after the intent a container may have been created and still be taken for one that we created. Kind creates
 // all of them within seconds; the rest allows for an engine in a virtual machine whose clock is off.
 const leftoverAge = 10 * time.Minute
 
+// lateAge is the same for a creation that was undone: how far behind a busy engine may be with a container.
+const lateAge = time.Minute
+
 // explains reports whether the container can be a leftover of the work that i began. None of that name existed before it.
 func (i *intent) explains(c container) bool {
-	return slices.Contains(i.Containers, c.ID) || c.Created.Before(i.StartedAt.Add(leftoverAge))
+	age := leftoverAge
+	if i.Undone {
+		age = lateAge
+	}
+	return slices.Contains(i.Containers, c.ID) || c.Created.Before(i.StartedAt.Add(age))
 }
 
 func (k *Clusters) identityFile() string { return filepath.Join(k.StateDir, "cluster.json") }

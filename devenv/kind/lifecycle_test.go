@@ -174,13 +174,21 @@ func TestNothingForeignIsTouched(t *testing.T) {
 }
 
 func TestLeftoversOfOthersAreRefused(t *testing.T) {
-	w := newWorld()
-	k := w.clusters(t.TempDir(), testSpec(0))
-	if err := k.writeState(k.intentFile(), intent{Name: testName, StartedAt: time.Now().Add(-time.Hour)}); err != nil {
-		t.Fatal(err)
+	for name, began := range map[string]intent{
+		"an hour after our creation broke off":           {StartedAt: time.Now().Add(-time.Hour)},
+		"five minutes after our creation was taken back": {StartedAt: time.Now().Add(-5 * time.Minute), Undone: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			k := w.clusters(t.TempDir(), testSpec(0))
+			began.Name = testName
+			if err := k.writeState(k.intentFile(), began); err != nil {
+				t.Fatal(err)
+			}
+			w.add(testName, "devenv-x-control-plane", 0)
+			requireKind(t, k.Create(t.Context(), resolve(t, k), silent), fault.Refused)
+		})
 	}
-	w.add(testName, "devenv-x-control-plane", 0) // created an hour after our creation broke off
-	requireKind(t, k.Create(t.Context(), resolve(t, k), silent), fault.Refused)
 }
 
 func TestDeletedClusterLeavesNothing(t *testing.T) {
