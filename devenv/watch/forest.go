@@ -31,6 +31,7 @@ type forest struct {
 
 	limit  error // the first error that said that no more can be watched
 	warned bool
+	polls  bool // a directory is polled, or was when they were last polled: most machines need never look through all of them for one
 }
 
 func newForest(options Options) *forest {
@@ -117,7 +118,7 @@ func (f *forest) open(path string) (d *dir, fresh bool) {
 	}
 	if other := f.byID[e.id]; other != nil && other != d {
 		if there, _ := f.reader.look(other.path); there.isDir(e.id) {
-			d.polled, d.twin = true, true // the same directory at two places: a bind mount
+			d.polled, d.twin, f.polls = true, true, true // the same directory at two places: a bind mount
 		} else {
 			f.again[other.path] |= fsnotify.Rename
 			f.drop(other)
@@ -149,7 +150,7 @@ func (f *forest) watch(d *dir) bool {
 	case err == nil:
 		d.polled = false
 	case limited(err):
-		d.polled = true
+		d.polled, f.polls = true, true
 		if f.limit == nil {
 			f.limit = err
 		}

@@ -186,9 +186,11 @@ func (l *loop) tick() {
 	f := l.forest
 	f.check()
 	f.finish()
-	if now := time.Now(); !now.Before(l.nextPoll) {
+	if now := time.Now(); f.polls && !now.Before(l.nextPoll) {
+		f.polls = false
 		for _, d := range f.dirs {
 			if d.polled && f.dirs[d.path] == d {
+				f.polls = true
 				f.scan(d)
 			}
 		}

@@ -9,7 +9,8 @@
 //
 //	go run ./scripts/bench/coldup -rounds 3
 //
-// It empties the engine's build cache before every build, and works on an environment of its own.
+// It empties the engine's build cache before every build, and works on an environment of its own. Before each part it lets the machine rest: what has
+// just been deleted, which on a machine that starts from nothing is nothing, keeps file systems busy, and makes some of them look long for a place for new files.
 package main
 
 import (
@@ -33,9 +34,12 @@ const (
 	bareCluster = "devenv-bench-bare"
 )
 
+var rest time.Duration
+
 func main() {
 	rounds := flag.Int("rounds", 3, "how often to measure")
 	nodeImage := flag.String("node-image", "", "node image of the bare cluster; empty: kind's default")
+	flag.DurationVar(&rest, "rest", 90*time.Second, "before each part, after what the one before it left was deleted")
 	flag.Parse()
 	if err := compare(context.Background(), *rounds, *nodeImage); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -88,6 +92,7 @@ func bareKind(ctx context.Context, nodeImage string) (took, work time.Duration, 
 	if err := kind.Build(ctx); err != nil {
 		return 0, 0, err
 	}
+	time.Sleep(rest)
 	before, began := busy(), time.Now()
 	err = kind.Create(ctx)
 	took, work = time.Since(began), busy()-before
@@ -110,6 +115,7 @@ func allBuilds(ctx context.Context) (took, work time.Duration, err error) {
 	}
 	errs := make([]error, len(builds))
 	var all sync.WaitGroup
+	time.Sleep(rest)
 	before, began := busy(), time.Now()
 	for i, args := range builds {
 		all.Go(func() {
@@ -148,6 +154,7 @@ func coldUp(ctx context.Context) (p parts, err error) {
 	if err := emptyCache(ctx); err != nil {
 		return p, err
 	}
+	time.Sleep(rest)
 	before, began := busy(), time.Now()
 	out, err := devenv("up")
 	p.total, p.work = time.Since(began), busy()-before
@@ -174,6 +181,7 @@ func coldUp(ctx context.Context) (p parts, err error) {
 	if _, err := devenv("down", "--data"); err != nil {
 		return p, err
 	}
+	time.Sleep(rest)
 	before, began = busy(), time.Now()
 	if _, err := devenv("up"); err != nil {
 		return p, err
