@@ -26,28 +26,19 @@ func notHeld(what string, err error) error {
 	return &fault.Error{Kind: fault.Machine, What: what, Err: err, Next: "The image is no longer in the Docker Engine; `devenv up` builds it again."}
 }
 
-// readFraction is of how much of an image layers are read where they are unpacked. They may turn out to be none that can be read so, and an export costs what
-// all the layers cost, whatever is wanted of them; but it serves all images that are exported at the same time.
-const readFraction = 2
-
-func worthReading(w image.Want) int64 { return max(w.Size/readFraction, pushAnyway) }
-
 // Fetch gets an image's configuration and the layers that are wanted out of the engine, by one of three ways.
 //
-// Layers that the engine's BuildKit made are read where it has unpacked them, which costs what they cost to read. Where that does not work:
+// Layers that an engine says it has unpacked somewhere are read there, which costs what they cost to read. Where that does not work:
 // a push to a registry inside this process costs what the new layers cost, but only if the engine knows the others by a digest that we know
 // too, and it compresses what it sends. An export costs what all the layers cost. So where little is wanted the push is
 // tried, once the engine was taught what it may not know. It ends as soon as the engine begins to send more than was asked for all the same, and the image is exported.
 func (e *Engine) Fetch(ctx context.Context, w image.Want) (*image.Image, error) {
+	i, err := e.unpacked(ctx, w)
+	if err == nil {
+		return i, nil
+	}
 	if !e.reachesUs(ctx) {
 		return e.export(ctx, w)
-	}
-	var i *image.Image
-	var err error
-	if w.Bytes <= worthReading(w) {
-		if i, err = e.unpacked(ctx, w); err == nil {
-			return i, nil
-		}
 	}
 	if w.Bytes <= worthPushing(w) && ctx.Err() == nil {
 		if err := e.teach(ctx, lessonOf(w)); err != nil && ctx.Err() == nil {

@@ -84,8 +84,10 @@ func TestFetchForReal(t *testing.T) {
 	if err := e.teach(t.Context(), lesson{image.Digest(big)}); err == nil {
 		t.Error("the engine learned about a layer that it does not have")
 	}
-	e.forget()
 	ref, layers = build()
+	if err := e.teach(t.Context(), layers[:2]); err != nil {
+		t.Fatal(err)
+	}
 	i, err := fetch(t, push, e, ref, layers[2])
 	if err != nil {
 		t.Fatalf("a push from an engine that was taught: %v", err)

@@ -11,29 +11,53 @@ import (
 	"github.com/devenv-run/devenv/devenv/image"
 )
 
+// repackInto takes what repack finds.
+type repackInto struct {
+	// layer is called for each layer with the name of its directory, and writes the layer's archive by the function that it is given.
+	layer func(dir string, write func(io.Writer) error) error
+	// file is called for each file beside the layers.
+	file func(name string, r io.Reader) error
+	// scratch makes a directory for what has to be kept until its turn comes.
+	scratch func() (dir string, err error)
+}
+
+// splitPrefix is before the names of directories of layers that came from elsewhere.
+const splitPrefix = "s"
+
 // repack takes the archives of layers out of an archive of a directory, root, that has a directory for each of them with what an engine with overlay2 has
-// unpacked of it. Layer is called for each with the name of its directory, and writes the layer's archive by the function that it is given.
+// unpacked of it.
 //
 // Engines write layers and directories by the same code. What differs are the names, and that a removed file, which in a layer is an empty one of another
 // name, is a device in overlayfs. That a directory replaces one of the same name is noted where no archive has it, so such a layer does not become what
-// it was; whether one does, its digest says.
-func repack(archive io.Reader, root string, layer func(dir string, write func(io.Writer) error) error) error {
-	r := &repacking{in: tar.NewReader(archive), removed: map[string]bool{}, buffer: make([]byte, repackChunk)}
+// it was; whether one does, its digest says. A layer that came from elsewhere other code has written; see joined.
+func repack(archive io.Reader, root string, into repackInto) error {
+	r := &repacking{in: tar.NewReader(archive), into: into, removed: map[string]bool{}, buffer: make([]byte, repackChunk)}
 	if err := r.next(); err != nil {
 		return err
 	}
 	for r.at != nil {
-		dir, inside := strings.CutPrefix(r.at.Name, root+"/")
-		dir, below, isDir := strings.Cut(dir, "/")
+		name, inside := strings.CutPrefix(r.at.Name, root+"/")
+		name, below, isDir := strings.Cut(name, "/")
 		switch {
-		case inside && dir == "": // the root itself
+		case inside && name == "": // the root itself
+			if err := r.next(); err != nil {
+				return err
+			}
+		case inside && !isDir && r.at.Typeflag == tar.TypeReg:
+			if err := into.file(name, r.in); err != nil {
+				return err
+			}
 			if err := r.next(); err != nil {
 				return err
 			}
 		case !inside || !isDir || below != "":
 			return fmt.Errorf("%w: %s", errOther, r.at.Name)
 		default:
-			if err := layer(dir, func(w io.Writer) error { return r.layer(w, root+"/"+dir+"/") }); err != nil {
+			write := r.layer
+			if strings.HasPrefix(name, splitPrefix) {
+				write = r.joined
+			}
+			if err := into.layer(name, func(w io.Writer) error { return write(w, root+"/"+name+"/") }); err != nil {
 				return err
 			}
 		}
@@ -50,6 +74,7 @@ const repackChunk = 1 << 18
 // repacking is an archive that is read, at the entry at; nil: at its end.
 type repacking struct {
 	in      *tar.Reader
+	into    repackInto
 	at      *tar.Header
 	removed map[string]bool // names of the devices for removed files
 	buffer  []byte

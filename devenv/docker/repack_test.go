@@ -36,13 +36,23 @@ func tarOf(t testing.TB, entries ...tar.Header) []byte {
 }
 
 // repacked are the layers that come of an archive, by directory.
-func repacked(archive []byte) (map[string][]byte, error) {
+func repacked(t testing.TB, archive []byte) (map[string][]byte, error) {
 	got := map[string][]byte{}
-	err := repack(bytes.NewReader(archive), "root", func(dir string, write func(io.Writer) error) error {
-		var out bytes.Buffer
-		err := write(&out)
-		got[dir] = out.Bytes()
-		return err
+	err := repack(bytes.NewReader(archive), "root", repackInto{
+		layer: func(dir string, write func(io.Writer) error) error {
+			var out bytes.Buffer
+			err := write(&out)
+			got[dir] = out.Bytes()
+			return err
+		},
+		file: func(name string, r io.Reader) error {
+			data, err := io.ReadAll(r)
+			if err == nil && (name != configName || len(data) == 0) {
+				return errOther
+			}
+			return err
+		},
+		scratch: func() (string, error) { return t.TempDir(), nil },
 	})
 	return got, err
 }
@@ -80,6 +90,7 @@ func TestRepack(t *testing.T) {
 	}{
 		"nothing":                          {nil, nil},
 		"no layer":                         {[]tar.Header{directory("root")}, nil},
+		"the configuration beside a layer": {[]tar.Header{directory("root/0"), file("root/config", 7)}, map[string][]tar.Header{"0": none}},
 		"an empty layer":                   {[]tar.Header{directory("root"), directory("root/0")}, map[string][]tar.Header{"0": none}},
 		"files, also with long names":      {[]tar.Header{directory("root/0"), directory("root/0/a"), file("root/0/a/b", 700), file("root/0/"+long, 1)}, map[string][]tar.Header{"0": {directory("a"), file("a/b", 700), file(long, 1)}}},
 		"a name that is too long in root":  {[]tar.Header{directory("root/0"), directory("root/0/" + strings.Repeat("aaaaa/", 41) + "b")}, map[string][]tar.Header{"0": {directory(strings.Repeat("aaaaa/", 41) + "b")}}},
@@ -95,7 +106,7 @@ func TestRepack(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := repacked(tarOf(t, tt.found...))
+			got, err := repacked(t, tarOf(t, tt.found...))
 			if err != nil || len(got) != len(tt.want) {
 				t.Fatalf("%d layers, %v", len(got), err)
 			}
@@ -116,18 +127,19 @@ func TestRepackRefusesWhatItDidNotAskFor(t *testing.T) {
 		"a link to another layer":   {directory("root/0"), file("root/0/a", 1), directory("root/1"), link("root/1/b", "root/0/a")},
 		"a link out of all of them": {directory("root/0"), link("root/0/b", "etc/passwd")},
 	} {
-		if got, err := repacked(tarOf(t, found...)); !errors.Is(err, errOther) {
+		if got, err := repacked(t, tarOf(t, found...)); !errors.Is(err, errOther) {
 			t.Errorf("%s: %d layers, %v", name, len(got), err)
 		}
 	}
 	whole := tarOf(t, directory("root/0"), file("root/0/a", 2000))
 	for _, n := range []int{700, 1024, 2000} {
-		if _, err := repacked(whole[:n]); err == nil {
+		if _, err := repacked(t, whole[:n]); err == nil {
 			t.Errorf("an archive of %d bytes that ends after %d was taken", len(whole), n)
 		}
 	}
 	failed := errors.New("the disk is full")
-	if err := repack(bytes.NewReader(whole), "root", func(string, func(io.Writer) error) error { return failed }); !errors.Is(err, failed) {
+	into := repackInto{layer: func(string, func(io.Writer) error) error { return failed }}
+	if err := repack(bytes.NewReader(whole), "root", into); !errors.Is(err, failed) {
 		t.Errorf("%v", err)
 	}
 }
@@ -150,7 +162,7 @@ func TestRepackGivesEachLayerItsOwn(t *testing.T) {
 				found = append(found, h)
 			}
 		}
-		got, err := repacked(tarOf(t, found...))
+		got, err := repacked(t, tarOf(t, found...))
 		if err != nil || len(got) != len(layers) {
 			r.Fatalf("%d of %d layers, %v", len(got), len(layers), err)
 		}

@@ -16,42 +16,37 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
-	"golang.org/x/sync/errgroup"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/identity"
 
 	"github.com/devenv-run/devenv/devenv/image"
 )
 
 // errPacked is why layers cannot be read as the engine has unpacked them.
-var errPacked = errors.New("the engine has not unpacked these layers itself")
+var errPacked = errors.New("the engine does not say where it has unpacked these layers")
 
-// unpacked is Fetch for layers that the engine's BuildKit made, and which are directories of its overlay2 driver. A container that is never started has those
-// directories mounted, read-only, and the engine gives them out as it does what `docker cp` asks for: at the speed of its disk, where a push compresses. What comes is the
-// layer if it has the layer's digest, else this fails. The image's configuration comes by a push of no layer at all, meanwhile.
-func (e *Engine) unpacked(ctx context.Context, w image.Want) (i *image.Image, err error) {
-	made, err := e.whereUnpacked(ctx, w)
+// unpacked is Fetch for an engine whose layers are directories of its overlay2 driver. A container that is never started has those directories mounted, read-only, with the
+// image's configuration and what the engine noted of layers that came from elsewhere, and the engine gives them out as it does what `docker cp` asks for: at the speed of
+// its disk, where a push compresses, and an export copies all of it once more before the first byte of it comes. What comes is the image if it has its digests, else this fails.
+func (e *Engine) unpacked(ctx context.Context, w image.Want) (*image.Image, error) {
+	where, err := e.whereUnpacked(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	layers := map[string]image.Layer{}
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() error {
-		nothing := w
-		nothing.Wanted, nothing.Early = nil, nil
-		if err := e.teach(ctx, w.Layers); err != nil {
-			return err
-		}
-		var err error
-		i, err = e.push(ctx, nothing)
-		return err
-	})
-	both.Go(func() error { return e.readUnpacked(ctx, w, made, layers) })
-	if err := both.Wait(); err != nil {
+	config, layers, err := e.readUnpacked(ctx, w, where)
+	if err != nil {
 		return nil, err
 	}
-	for n, l := range i.Layers {
-		if came, ok := layers[l.DiffID]; ok {
-			i.Layers[n] = came
+	if image.Digest(config) != w.ID {
+		return nil, fmt.Errorf("%w: the configuration of another image", errOther)
+	}
+	i := &image.Image{Config: config}
+	for _, id := range w.Layers {
+		l, came := layers[id]
+		if !came {
+			l = image.Layer{DiffID: id, Digest: id}
 		}
+		i.Layers = append(i.Layers, l)
 	}
 	if !w.Met(i) {
 		return nil, fmt.Errorf("%w: not all of its layers came", errOther)
@@ -59,16 +54,23 @@ func (e *Engine) unpacked(ctx context.Context, w image.Want) (i *image.Image, er
 	return i, nil
 }
 
-// unpackedImage says where layers of an image are unpacked.
+// unpackedImage says where on the engine's machine an image is.
 type unpackedImage struct {
-	dirs    []string // of the wanted layers, in the order of Wanted, on the engine's machine
-	volumes []string // paths of the image that containers have volumes for
+	layers  []unpackedLayer // the wanted ones, in the order of Wanted
+	config  string          // the file of the image's configuration
+	volumes []string        // paths of the image that containers have volumes for
 }
 
-// whereUnpacked asks where the engine has unpacked the wanted layers. It is errPacked where it does not say, or has not made one of them itself: a layer
-// that came from elsewhere was written by other code, and would not come out as it came.
+// unpackedLayer says where a layer is.
+type unpackedLayer struct {
+	dir   string // what the engine has unpacked of it
+	split string // the file of what it noted of one that came from elsewhere; empty for one that its BuildKit made
+}
+
+// whereUnpacked asks where the engine has unpacked the wanted layers. It is errPacked where it does not say.
 func (e *Engine) whereUnpacked(ctx context.Context, w image.Want) (unpackedImage, error) {
-	if info, err := e.traits(ctx); err != nil || info.ContainerdStore || info.UserNamespace {
+	info, err := e.traits(ctx)
+	if err != nil || info.ContainerdStore || info.UserNamespace {
 		return unpackedImage{}, errors.Join(errPacked, err)
 	}
 	i, err := e.api.ImageInspect(ctx, w.ID)
@@ -79,13 +81,19 @@ func (e *Engine) whereUnpacked(ctx context.Context, w image.Want) (unpackedImage
 	if len(dirs) != len(w.Layers) || len(w.Wanted) == 0 {
 		return unpackedImage{}, errPacked
 	}
-	var u unpackedImage
+	// What an engine keeps of images beside their layers is laid out like this since version 1.10.
+	kept := path.Join(info.Root, "image", i.GraphDriver.Name)
+	u := unpackedImage{config: path.Join(kept, "imagedb", "content", "sha256", encoded(w.ID))}
 	for _, id := range w.Wanted {
 		n := slices.Index(w.Layers, id)
-		if n < 0 || !byBuildKit(dirs[n]) {
+		if n < 0 {
 			return unpackedImage{}, errPacked
 		}
-		u.dirs = append(u.dirs, dirs[n])
+		l := unpackedLayer{dir: dirs[n]}
+		if !byBuildKit(l.dir) {
+			l.split = path.Join(kept, "layerdb", "sha256", encoded(chainOf(w.Layers[:n+1])), "tar-split.json.gz")
+		}
+		u.layers = append(u.layers, l)
 	}
 	if i.Config != nil {
 		for v := range i.Config.Volumes {
@@ -94,6 +102,18 @@ func (e *Engine) whereUnpacked(ctx context.Context, w image.Want) (unpackedImage
 	}
 	return u, nil
 }
+
+// chainOf is the chain ID of layers, the lowest first, given by their diff IDs.
+func chainOf(layers []string) string {
+	ids := make([]digest.Digest, len(layers))
+	for n, id := range layers {
+		ids[n] = digest.Digest(id)
+	}
+	return identity.ChainID(ids).String()
+}
+
+// encoded is a digest without its algorithm.
+func encoded(d string) string { return strings.TrimPrefix(d, "sha256:") }
 
 // overlays are the directories of an image's layers, the lowest first, as the engine's storage driver describes them; none if it is not overlay2.
 func overlays(driver string, data map[string]string) []string {
@@ -119,48 +139,73 @@ func byBuildKit(dir string) bool {
 
 // readTime is how long reading layers may take. A container for that is stale when it is older.
 const (
-	readTime = 5 * time.Minute
+	readTime = 15 * time.Minute
 	stale    = 2 * readTime
 )
 
 // readerLabel is on containers for reading layers.
 const readerLabel = "run.devenv.layers"
 
-// readUnpacked reads the wanted layers into the spool, and notes them by diff ID.
-func (e *Engine) readUnpacked(ctx context.Context, w image.Want, u unpackedImage, layers map[string]image.Layer) error {
+// configName is the name of the configuration's file beside the layers.
+const configName = "config"
+
+// maxConfig is how large a configuration may be, in bytes: as large as engines pull one.
+const maxConfig = 4 << 20
+
+// readUnpacked reads the configuration, and the wanted layers into the spool; these by diff ID.
+func (e *Engine) readUnpacked(ctx context.Context, w image.Want, u unpackedImage) (config []byte, layers map[string]image.Layer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	root := "devenv-" + strings.ToLower(rand.Text()) // nothing of the image's is called that
 	id, err := e.readerOf(ctx, w, u, "/"+root)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer e.removeReader(ctx, id) // as long as it is there the image cannot be removed
 	archive, _, err := e.api.CopyFromContainer(ctx, id, "/"+root)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer archive.Close()
-	return repack(archive, root, func(dir string, write func(io.Writer) error) error {
-		n, err := strconv.Atoi(dir)
-		if err != nil || n < 0 || n >= len(w.Wanted) {
-			return fmt.Errorf("%w: %s", errOther, dir)
-		}
-		l, err := w.Spool.Take(w.Wanted[n], w.Early, write)
-		layers[l.DiffID] = l
-		return err
+	layers = map[string]image.Layer{}
+	err = repack(archive, root, repackInto{
+		layer: func(dir string, write func(io.Writer) error) error {
+			n, err := strconv.Atoi(strings.TrimPrefix(dir, splitPrefix))
+			if err != nil || n < 0 || n >= len(w.Wanted) {
+				return fmt.Errorf("%w: %s", errOther, dir)
+			}
+			l, err := w.Spool.Take(w.Wanted[n], w.Early, write)
+			layers[l.DiffID] = l
+			return err
+		},
+		file: func(name string, r io.Reader) (err error) {
+			if name != configName {
+				return fmt.Errorf("%w: %s", errOther, name)
+			}
+			config, err = io.ReadAll(io.LimitReader(r, maxConfig))
+			return err
+		},
+		scratch: w.Spool.Scratch,
 	})
+	return config, layers, err
 }
 
-// readerOf makes a container, which is never started, with the directories at root/0, root/1, …
+// readerOf makes a container, which is never started, with what is to be read below root: see repack.
 func (e *Engine) readerOf(ctx context.Context, w image.Want, u unpackedImage, root string) (id string, err error) {
 	host := container.HostConfig{NetworkMode: "none"}
 	bind := func(from, to string) {
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: from, Target: to, ReadOnly: true})
 	}
-	for n, dir := range u.dirs {
-		bind(dir, path.Join(root, strconv.Itoa(n)))
+	for n, l := range u.layers {
+		name := strconv.Itoa(n)
+		if l.split == "" {
+			bind(l.dir, path.Join(root, name))
+			continue
+		}
+		bind(l.split, path.Join(root, splitPrefix+name, splitName))
+		bind(l.dir, path.Join(root, splitPrefix+name, treeName))
 	}
+	bind(u.config, path.Join(root, configName))
 	// Some engines write names beside the numbers of owners: in a layer those of their own machine, in what they read from a container those of the container.
 	bind("/etc/passwd", "/etc/passwd")
 	bind("/etc/group", "/etc/group")

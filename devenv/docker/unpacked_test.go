@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"archive/tar"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,11 +78,11 @@ func TestWhereUnpacked(t *testing.T) {
 	for name, tt := range map[string]struct {
 		info   string
 		wanted []string
-		want   []string // nil: errPacked
+		want   []unpackedLayer // nil: errPacked
 	}{
-		"the highest":               {"{}", []string{"3"}, []string{made("c")}},
-		"two":                       {"{}", []string{"2", "3"}, []string{made("b"), made("c")}},
-		"one that was pulled":       {"{}", []string{"1", "3"}, nil},
+		"the highest":               {"{}", []string{"3"}, []unpackedLayer{{dir: made("c")}}},
+		"two":                       {"{}", []string{"2", "3"}, []unpackedLayer{{dir: made("b")}, {dir: made("c")}}},
+		"one that was pulled":       {`{"DockerRootDir":"/root"}`, []string{"1", "3"}, []unpackedLayer{{pulled("a"), "/root/image/overlay2/layerdb/sha256/1/tar-split.json.gz"}, {dir: made("c")}}},
 		"one that it has not":       {"{}", []string{"4"}, nil},
 		"none":                      {"{}", nil, nil},
 		"of a containerd store":     {`{"DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]]}`, []string{"3"}, nil},
@@ -91,11 +92,11 @@ func TestWhereUnpacked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := laidOut(t, tt.info, built, nil)
 			u, err := e.whereUnpacked(t.Context(), image.Want{ID: "sha256:1", Layers: []string{"1", "2", "3"}, Wanted: tt.wanted})
-			if (err == nil) != (tt.want != nil) || !slices.Equal(u.dirs, tt.want) || err != nil && !errors.Is(err, errPacked) {
+			if (err == nil) != (tt.want != nil) || !slices.Equal(u.layers, tt.want) || err != nil && !errors.Is(err, errPacked) {
 				t.Errorf("%+v, %v", u, err)
 			}
-			if err == nil && !slices.Equal(u.volumes, []string{"/data"}) {
-				t.Errorf("volumes %v", u.volumes)
+			if err == nil && (!slices.Equal(u.volumes, []string{"/data"}) || !strings.HasSuffix(u.config, "image/overlay2/imagedb/content/sha256/1")) {
+				t.Errorf("%+v", u)
 			}
 		})
 	}
@@ -105,42 +106,58 @@ func TestWhereUnpacked(t *testing.T) {
 	}
 }
 
-// Much of an image is exported, together with other images.
-func TestFetchReadsAtMostHalfOfAnImage(t *testing.T) {
-	for bytes, want := range map[int64]int{40 << 20: 1, 60 << 20: 0} {
-		looked, exported := 0, 0
-		e := laidOut(t, "{}", []string{pulled("a"), pulled("b")}, map[string]http.HandlerFunc{
-			"GET /images/sha256:1/json": func(w http.ResponseWriter, r *http.Request) {
-				looked++
-				says(http.StatusOK, `{"Id":"sha256:1"}`)(w, r)
-			},
-			"GET /images/get": func(w http.ResponseWriter, _ *http.Request) {
-				exported++
-				_, _ = w.Write(tarOf(t))
-			},
-		})
-		spool, err := image.NewSpool(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := image.Want{Ref: "app:1", ID: "sha256:1", Layers: []string{"1", "2"}, Wanted: []string{"2"}, Size: 100 << 20, Bytes: bytes, Spool: spool}
-		if _, err := e.Fetch(t.Context(), w); err == nil || looked != want || exported != 1 {
-			t.Errorf("%d bytes: looked %d times where it is unpacked, exported %d times, %v", bytes, looked, exported, err)
-		}
+// A chain is named by the digest of the names of the one below it and the layer, see OCI's image specification.
+func TestChainOf(t *testing.T) {
+	if got := chainOf([]string{"sha256:a"}); got != "sha256:a" {
+		t.Error(got)
+	}
+	if got, want := chainOf([]string{"sha256:a", "sha256:b", "sha256:c"}), image.Digest([]byte(image.Digest([]byte("sha256:a sha256:b"))+" sha256:c")); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
-// Whatever comes of the directories, only what has a layer's digest is taken for it, and the container goes again.
-func TestReadUnpacked(t *testing.T) {
-	right := tarOf(t, file("a", 3))
+// What cannot be read where it is unpacked is exported.
+func TestFetchGoesOnWithoutWhatIsUnpacked(t *testing.T) {
+	created, exported := 0, 0
+	e := laidOut(t, "{}", []string{pulled("a"), pulled("b")}, map[string]http.HandlerFunc{
+		"POST /containers/create": func(w http.ResponseWriter, r *http.Request) {
+			created++
+			says(http.StatusBadRequest, `{"message":"bind source path does not exist"}`)(w, r)
+		},
+		"GET /images/get": func(w http.ResponseWriter, _ *http.Request) {
+			exported++
+			_, _ = w.Write(tarOf(t))
+		},
+	})
+	spool, err := image.NewSpool(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := image.Want{Ref: "app:1", ID: "sha256:1", Layers: []string{"1", "2"}, Wanted: []string{"2"}, Size: 100 << 20, Bytes: 100 << 20, Spool: spool}
+	if _, err := e.Fetch(t.Context(), w); err == nil || created != 1 || exported != 1 {
+		t.Errorf("tried %d times where it is unpacked, exported %d times, %v", created, exported, err)
+	}
+}
+
+// Whatever comes of the directories, only what has the digests of the image is taken for it, and the container goes again.
+func TestUnpacked(t *testing.T) {
+	base, top := packed(t, entry{Header: tar.Header{Typeflag: tar.TypeReg, Name: "./b", Mode: 0o644, Format: tar.FormatGNU}, data: "base"}), tarOf(t, file("a", 3))
+	notes, config := string(noted(t, base)), `{"architecture":"amd64"}`
+	layers := []string{image.Digest(base), image.Digest(top)}
 	for name, tt := range map[string]struct {
-		size int64
-		says int
-		ok   bool
+		wanted                []string
+		base, config          string
+		size                  int64
+		says                  int
+		ok                    bool
+		fromElsewhere, fromUs string // where they are mounted
 	}{
-		"the layer":                       {3, http.StatusOK, true},
-		"something else":                  {4, http.StatusOK, false},
-		"the directory cannot be mounted": {3, http.StatusInternalServerError, false},
+		"the image":                          {layers, "base", config, 3, http.StatusOK, true, "s0", "1"},
+		"its highest layer":                  {layers[1:], "", config, 3, http.StatusOK, true, "", "0"},
+		"something else":                     {layers, "base", config, 4, http.StatusOK, false, "s0", "1"},
+		"something else that came elsewhere": {layers, "bass", config, 3, http.StatusOK, false, "s0", "1"},
+		"another configuration":              {layers, "base", "{}", 3, http.StatusOK, false, "s0", "1"},
+		"the directory cannot be mounted":    {layers, "base", config, 3, http.StatusInternalServerError, false, "s0", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked struct {
@@ -155,7 +172,9 @@ func TestReadUnpacked(t *testing.T) {
 				}
 			}
 			removed := 0
-			e := fakeEngine(t, map[string]http.HandlerFunc{
+			e := laidOut(t, `{"DockerRootDir":"/docker"}`, []string{pulled("a"), made("c")}, map[string]http.HandlerFunc{
+				"GET /images/" + image.Digest([]byte(config)) + "/json": says(http.StatusOK, fmt.Sprintf(
+					`{"Config":{"Volumes":{"/data":{}}},"GraphDriver":{"Name":"overlay2","Data":{"UpperDir":%q,"LowerDir":%q}}}`, made("c"), pulled("a"))),
 				"POST /containers/create": func(w http.ResponseWriter, r *http.Request) {
 					if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
 						t.Error(err)
@@ -168,8 +187,20 @@ func TestReadUnpacked(t *testing.T) {
 						return
 					}
 					root := strings.TrimPrefix(r.URL.Query().Get("path"), "/")
+					a := file("a", 0)
+					us := []entry{{Header: directory(tt.fromUs)}, {Header: a, data: strings.Repeat("x", int(tt.size))}}
+					us[1].Name = tt.fromUs + "/a"
+					all := append([]entry{}, us...)
+					all = append(all, entry{Header: file("config", 0), data: tt.config})
+					if tt.fromElsewhere != "" {
+						all = append(all, entry{Header: directory("s0")}, entry{Header: file("s0/split", 0), data: notes},
+							entry{Header: directory("s0/tree")}, entry{Header: file("s0/tree/b", 0), data: tt.base})
+					}
+					for n := range all {
+						all[n].Name, all[n].Format, all[n].ModTime = root+"/"+all[n].Name, tar.FormatPAX, time.Unix(1700000000, 0)
+					}
 					w.Header().Set("X-Docker-Container-Path-Stat", "e30=")
-					_, _ = w.Write(tarOf(t, directory(root), directory(root+"/0"), file(root+"/0/a", tt.size)))
+					_, _ = w.Write(packed(t, all...))
 				},
 				"DELETE /containers/c1": func(w http.ResponseWriter, r *http.Request) {
 					if r.URL.Query().Get("force") == "1" && r.URL.Query().Get("v") == "1" {
@@ -177,18 +208,19 @@ func TestReadUnpacked(t *testing.T) {
 					}
 					w.WriteHeader(http.StatusNoContent)
 				},
-			}, "")
+			})
 			spool, err := image.NewSpool(t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
-			layers := map[string]image.Layer{}
-			w := image.Want{ID: "sha256:1", Wanted: []string{image.Digest(right)}, Spool: spool}
-			err = e.readUnpacked(t.Context(), w, unpackedImage{dirs: []string{made("a")}, volumes: []string{"/data"}}, layers)
-			if (err == nil) != tt.ok || (layers[image.Digest(right)].File != "") != tt.ok || removed != 1 {
-				t.Errorf("%v, %+v, removed %d times", err, layers, removed)
+			i, err := e.unpacked(t.Context(), image.Want{ID: image.Digest([]byte(config)), Layers: layers, Wanted: tt.wanted, Spool: spool})
+			if (err == nil) != tt.ok || removed != 1 {
+				t.Errorf("%v, removed %d times", err, removed)
 			}
-			if _, labelled := asked.Labels[readerLabel]; !labelled || asked.Image != "sha256:1" || asked.HostConfig.NetworkMode != "none" {
+			if tt.ok && (string(i.Config) != config || !i.Has(tt.wanted)) {
+				t.Errorf("%+v", i)
+			}
+			if _, labelled := asked.Labels[readerLabel]; !labelled || asked.Image != image.Digest([]byte(config)) || asked.HostConfig.NetworkMode != "none" {
 				t.Errorf("%+v", asked)
 			}
 			var mounts []string
@@ -198,7 +230,12 @@ func TestReadUnpacked(t *testing.T) {
 				}
 				mounts = append(mounts, fmt.Sprint(m.Type, " ", m.Source, " ", m.Target, " ", m.ReadOnly))
 			}
-			want := []string{"bind " + made("a") + " 0 true", "bind /etc/passwd /etc/passwd true", "bind /etc/group /etc/group true", "tmpfs  /data false"}
+			var want []string
+			if tt.fromElsewhere != "" {
+				want = append(want, "bind /docker/image/overlay2/layerdb/sha256/"+encoded(layers[0])+"/tar-split.json.gz s0/split true", "bind "+pulled("a")+" s0/tree true")
+			}
+			want = append(want, "bind "+made("c")+" "+tt.fromUs+" true", "bind /docker/image/overlay2/imagedb/content/sha256/"+encoded(image.Digest([]byte(config)))+" config true",
+				"bind /etc/passwd /etc/passwd true", "bind /etc/group /etc/group true", "tmpfs  /data false")
 			if !slices.Equal(mounts, want) {
 				t.Errorf("mounts\n%s\nwant\n%s", strings.Join(mounts, "\n"), strings.Join(want, "\n"))
 			}

@@ -49,6 +49,9 @@ func NewSpool(parent string) (*Spool, error) {
 // Close removes everything that the spool holds.
 func (s *Spool) Close() error { return os.RemoveAll(s.dir) }
 
+// Scratch makes a directory for what is needed on the way. It goes with the spool at the latest.
+func (s *Spool) Scratch() (string, error) { return os.MkdirTemp(s.dir, "") }
+
 // ErrTooMuch is the error of a blob that is bigger than its limit.
 var ErrTooMuch = errors.New("more than was asked for")
 
