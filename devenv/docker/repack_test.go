@@ -17,22 +17,12 @@ import (
 // tarOf is an archive of entries.
 func tarOf(t testing.TB, entries ...tar.Header) []byte {
 	t.Helper()
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	for _, h := range entries {
+	all := make([]entry, len(entries))
+	for n, h := range entries {
 		h.Format, h.ModTime = tar.FormatPAX, time.Unix(1700000000, 0)
-		data := strings.Repeat("x", int(h.Size))
-		if err := w.WriteHeader(&h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, data); err != nil {
-			t.Fatal(err)
-		}
+		all[n] = entry{h, strings.Repeat("x", int(h.Size))}
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return packed(t, all...)
 }
 
 // repacked are the layers that come of an archive, by directory.

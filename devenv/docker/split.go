@@ -70,13 +70,11 @@ func (s *scattered) Get(name string) (io.ReadCloser, error) {
 		if err := s.next(); err != nil {
 			return nil, err
 		}
-		if s.at == nil {
+		if s.at == nil || !strings.HasPrefix(s.at.Name, s.tree) {
 			return nil, fmt.Errorf("%w: %s did not come", errOther, name)
 		}
-		at, inside := strings.CutPrefix(s.at.Name, s.tree)
+		at := strings.TrimPrefix(s.at.Name, s.tree)
 		switch {
-		case !inside && s.at.Name != strings.TrimSuffix(s.tree, "/"):
-			return nil, fmt.Errorf("%w: %s did not come", errOther, name)
 		case s.at.Typeflag == tar.TypeLink: // of several names for one file another one may have come first
 			s.kept[at] = s.kept[strings.TrimPrefix(s.at.Linkname, s.tree)]
 		case s.at.Typeflag != tar.TypeReg || s.at.Size == 0:

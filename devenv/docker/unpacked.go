@@ -70,7 +70,7 @@ type unpackedLayer struct {
 // whereUnpacked asks where the engine has unpacked the wanted layers. It is errPacked where it does not say.
 func (e *Engine) whereUnpacked(ctx context.Context, w image.Want) (unpackedImage, error) {
 	info, err := e.traits(ctx)
-	if err != nil || info.ContainerdStore || info.UserNamespace {
+	if err != nil || info.ContainerdStore || info.UserNamespace || len(w.Wanted) == 0 {
 		return unpackedImage{}, errors.Join(errPacked, err)
 	}
 	i, err := e.api.ImageInspect(ctx, w.ID)
@@ -78,7 +78,7 @@ func (e *Engine) whereUnpacked(ctx context.Context, w image.Want) (unpackedImage
 		return unpackedImage{}, err
 	}
 	dirs := overlays(i.GraphDriver.Name, i.GraphDriver.Data)
-	if len(dirs) != len(w.Layers) || len(w.Wanted) == 0 {
+	if len(dirs) != len(w.Layers) {
 		return unpackedImage{}, errPacked
 	}
 	// What an engine keeps of images beside their layers is laid out like this since version 1.10.

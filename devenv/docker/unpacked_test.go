@@ -147,7 +147,7 @@ func TestUnpacked(t *testing.T) {
 	for name, tt := range map[string]struct {
 		wanted                []string
 		base, config          string
-		size                  int64
+		size                  int
 		says                  int
 		ok                    bool
 		fromElsewhere, fromUs string // where they are mounted
@@ -187,11 +187,10 @@ func TestUnpacked(t *testing.T) {
 						return
 					}
 					root := strings.TrimPrefix(r.URL.Query().Get("path"), "/")
-					a := file("a", 0)
-					us := []entry{{Header: directory(tt.fromUs)}, {Header: a, data: strings.Repeat("x", int(tt.size))}}
-					us[1].Name = tt.fromUs + "/a"
-					all := append([]entry{}, us...)
-					all = append(all, entry{Header: file("config", 0), data: tt.config})
+					all := []entry{
+						{Header: directory(tt.fromUs)}, {Header: file(tt.fromUs+"/a", 0), data: strings.Repeat("x", tt.size)},
+						{Header: file("config", 0), data: tt.config},
+					}
 					if tt.fromElsewhere != "" {
 						all = append(all, entry{Header: directory("s0")}, entry{Header: file("s0/split", 0), data: notes},
 							entry{Header: directory("s0/tree")}, entry{Header: file("s0/tree/b", 0), data: tt.base})
